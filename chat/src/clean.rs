@@ -1,0 +1,7 @@
+//! Stub.
+/// Stub.
+#[derive(Debug)]
+pub struct Cleaner;
+/// Stub.
+#[derive(Debug)]
+pub struct Rejected;

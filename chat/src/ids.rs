@@ -1,0 +1,118 @@
+//! Identifiers, one type each, so that a room can never be passed where a member is meant.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A Discord server, a Telegram group, or one imported archive.
+    CommunityId(i32)
+}
+id! {
+    /// A channel, a thread or a forum topic: the unit of conversation.
+    RoomId(i32)
+}
+id! {
+    /// A person as one community knows them. The same human in two communities is two members, so that nothing said in
+    /// one can reach the other.
+    MemberId(i32)
+}
+id! {
+    /// A persona: a member's voice, name and picture, worn by the bot.
+    PersonaId(i32)
+}
+id! {
+    /// A turn that was decided and is, or was, on its way to a platform.
+    OutboxId(i64)
+}
+
+/// What a platform calls a member: a Discord snowflake, `user123` of a Telegram export, an IRC nick.
+///
+/// Unique within a community. It is an opaque string: nothing is read out of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberKey(pub String);
+
+impl fmt::Display for MemberKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<&str> for MemberKey {
+    fn from(key: &str) -> Self {
+        MemberKey(key.to_owned())
+    }
+}
+
+/// A message's identity and place within its room: it rises in the order in which messages were posted.
+///
+/// Where a platform has rising integer ids (Discord, Telegram) the key is that id. Elsewhere [`MessageKey::from_time`]
+/// builds one. The primary key of the history is (room, key), so "the latest five" is a backward scan of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageKey(pub i64);
+
+impl MessageKey {
+    const ORDINAL_BITS: u32 = 10;
+    const FINGERPRINT_BITS: u32 = 11;
+
+    /// Builds a key from the time of posting (milliseconds, 42 bits), the message's ordinal among those with the same
+    /// time (10 bits, saturating at 1,023) and a fingerprint of its content (11 bits).
+    ///
+    /// The ordinal keeps the order of messages that a log stamps with the same minute; the fingerprint keeps two logs of
+    /// the same minute, cut at different places, from taking each other's messages for their own. Times before 1970 and
+    /// after 2109 are clamped to those bounds.
+    pub fn from_time(sent_at: DateTime<Utc>, ordinal: u32, fingerprint: u64) -> Self {
+        let millis = sent_at.timestamp_millis().clamp(0, (1 << 42) - 1);
+        let ordinal = i64::from(ordinal.min((1 << Self::ORDINAL_BITS) - 1));
+        let fingerprint = (fingerprint & ((1 << Self::FINGERPRINT_BITS) - 1)) as i64;
+        Self((millis << (Self::ORDINAL_BITS + Self::FINGERPRINT_BITS)) | (ordinal << Self::FINGERPRINT_BITS) | fingerprint)
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(millis).unwrap()
+    }
+
+    #[test]
+    fn keys_rise_with_time_then_ordinal_whatever_the_fingerprint() {
+        let first = MessageKey::from_time(at(1_000), 0, u64::MAX);
+        let second = MessageKey::from_time(at(1_000), 1, 0);
+        let later = MessageKey::from_time(at(1_001), 0, 0);
+        assert!(first < second && second < later);
+    }
+
+    #[test]
+    fn keys_of_any_time_stay_positive() {
+        for millis in [-1, 0, i64::from(i32::MAX), (1 << 42) + 5] {
+            assert!(MessageKey::from_time(at(millis), u32::MAX, u64::MAX).0 >= 0);
+        }
+    }
+}

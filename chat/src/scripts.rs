@@ -1,0 +1,4 @@
+//! Stub.
+/// Stub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScriptSet;
