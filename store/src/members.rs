@@ -1,0 +1,272 @@
+//! Members and what they were called over time. A member belongs to one community: the same human elsewhere is another.
+
+use std::collections::HashMap;
+
+use chat::{CommunityId, Member, MemberId, MemberKey};
+use chrono::{DateTime, Utc};
+
+use crate::{Result, Store, StoreError, storable};
+
+/// A member as a platform, or an export, showed it at some time.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMember<'a> {
+    /// The community.
+    pub community: CommunityId,
+    /// What the platform calls the member.
+    pub key: &'a MemberKey,
+    /// What people called the member then.
+    pub name: &'a str,
+    /// Whether the platform says that it is a bot.
+    pub is_bot: bool,
+    /// The picture, where there is one.
+    pub avatar_url: Option<&'a str>,
+    /// When that was so. Only a newer sighting changes the name.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// How much a member has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberActivity {
+    /// Who.
+    pub member: Member,
+    /// How many messages of theirs the history holds.
+    pub messages: i64,
+    /// When the latest of them was posted.
+    pub last_at: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    member_id: i32,
+    community_id: i32,
+    member_key: String,
+    name: String,
+    is_bot: bool,
+    consent: String,
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: MemberRow) -> Result<Self> {
+        Ok(Member {
+            id: MemberId(row.member_id),
+            community: CommunityId(row.community_id),
+            key: MemberKey(row.member_key),
+            name: row.name,
+            is_bot: row.is_bot,
+            consent: row.consent.parse()?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ActivityRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    messages: i64,
+    last_at: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct NamedRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    aliases: Vec<String>,
+}
+
+macro_rules! member_columns {
+    () => {
+        " m.member_id, m.community_id, m.member_key, m.name, m.is_bot, m.consent "
+    };
+}
+
+/// Adds or widens aliases; what stands before it must yield `(member_id, name, first_seen, last_seen)`, one row a name,
+/// ordered by both so that two imports lock the same rows in the same order. A sighting within a day of the last one is
+/// not written down, or each message would rewrite its author's alias.
+macro_rules! insert_aliases {
+    ($select:literal) => {
+        concat!(
+            "insert into member_alias as a (member_id, name, first_seen, last_seen) ",
+            $select,
+            " on conflict (member_id, name) do update set
+                first_seen = least(a.first_seen, excluded.first_seen), last_seen = greatest(a.last_seen, excluded.last_seen)
+              where excluded.first_seen < a.first_seen or excluded.last_seen > a.last_seen + interval '1 day' "
+        )
+    };
+}
+pub(crate) use insert_aliases;
+
+impl Store {
+    /// Finds or adds a member. A newer sighting with another name changes the name, an older one only adds the alias.
+    ///
+    /// Of a member who asked to be forgotten neither name nor picture is kept: the returned value carries the given name,
+    /// the database does not.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn member(&self, new: &NewMember<'_>) -> Result<Member> {
+        let row = self.keep_members(&[*new]).await?.pop().expect("one row for one member");
+        let mut member = Member::try_from(row)?;
+        if member.name.is_empty() {
+            member.name = new.name.to_owned();
+        }
+        Ok(member)
+    }
+
+    /// Finds or adds many members; the ids come in the order given. A member may be given several times.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn members_batch(&self, new: &[NewMember<'_>]) -> Result<Vec<MemberId>> {
+        let rows = self.keep_members(new).await?;
+        let ids: HashMap<(i32, &str), MemberId> =
+            rows.iter().map(|row| ((row.community_id, row.member_key.as_str()), MemberId(row.member_id))).collect();
+        Ok(new.iter().map(|member| ids[&(member.community.0, member.key.0.as_str())]).collect())
+    }
+
+    async fn keep_members(&self, new: &[NewMember<'_>]) -> Result<Vec<MemberRow>> {
+        Ok(sqlx::query_as(concat!(
+            "with given as (
+                select * from unnest($1::int[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::timestamptz[])
+                    as g (community_id, member_key, name, is_bot, avatar_url, seen_at)
+             ), newest as (
+                select distinct on (community_id, member_key) * from given
+                order by community_id, member_key, seen_at desc
+             ), kept as (
+                insert into member as m (community_id, member_key, name, name_seen_at, is_bot, avatar_url)
+                select n.community_id, n.member_key, n.name, n.seen_at, n.is_bot, n.avatar_url
+                from newest n left join member known using (community_id, member_key)
+                order by known.member_id, n.community_id, n.member_key
+                on conflict (community_id, member_key) do update set
+                    name = case when m.forgotten_at is null and excluded.name <> ''
+                        and excluded.name_seen_at >= m.name_seen_at then excluded.name else m.name end,
+                    avatar_url = case when m.forgotten_at is null
+                        then case when excluded.name_seen_at >= m.name_seen_at
+                            then coalesce(excluded.avatar_url, m.avatar_url)
+                            else coalesce(m.avatar_url, excluded.avatar_url) end end,
+                    name_seen_at = case when m.forgotten_at is null
+                        then greatest(m.name_seen_at, excluded.name_seen_at) else m.name_seen_at end,
+                    is_bot = m.is_bot or excluded.is_bot
+                returning *
+             ), aliases as (",
+            insert_aliases!(
+                "select k.member_id, g.name, min(g.seen_at), max(g.seen_at)
+                 from given g join kept k using (community_id, member_key)
+                 where k.forgotten_at is null and g.name <> '' group by 1, 2 order by 1, 2"
+            ),
+            ") select",
+            member_columns!(),
+            "from kept m"
+        ))
+        .bind(new.iter().map(|member| member.community.0).collect::<Vec<_>>())
+        .bind(new.iter().map(|member| member.key.0.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|member| storable(member.name)).collect::<Vec<_>>())
+        .bind(new.iter().map(|member| member.is_bot).collect::<Vec<_>>())
+        .bind(new.iter().map(|member| member.avatar_url).collect::<Vec<_>>())
+        .bind(new.iter().map(|member| member.seen_at).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// The members of a community by name, without those who asked to be forgotten.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn members(&self, community: CommunityId) -> Result<Vec<Member>> {
+        let rows: Vec<MemberRow> = sqlx::query_as(concat!(
+            "select",
+            member_columns!(),
+            "from member m where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
+        ))
+        .bind(community.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Member::try_from).collect()
+    }
+
+    /// The member of that id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn member_by_id(&self, id: MemberId) -> Result<Option<Member>> {
+        let row: Option<MemberRow> =
+            sqlx::query_as(concat!("select", member_columns!(), "from member m where m.member_id = $1"))
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+        row.map(Member::try_from).transpose()
+    }
+
+    /// Who is meant by a typed name, by the first of these that fits anyone: the name as it is, the name in any case, a
+    /// former name, the beginning of a name. Several members are returned where several fit equally well.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn find_members(&self, community: CommunityId, typed: &str) -> Result<Vec<Member>> {
+        let rows: Vec<NamedRow> = sqlx::query_as(concat!(
+            "select",
+            member_columns!(),
+            ", array(select a.name from member_alias a where a.member_id = m.member_id) as aliases
+             from member m where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
+        ))
+        .bind(community.0)
+        .fetch_all(&self.pool)
+        .await?;
+        best_fits(rows, typed).into_iter().map(|row| row.member.try_into()).collect()
+    }
+
+    /// How much each member of a community has said, busiest first. Bots are left out, and so is what personas said.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn activity(&self, community: CommunityId) -> Result<Vec<MemberActivity>> {
+        let rows: Vec<ActivityRow> = sqlx::query_as(concat!(
+            "with said as (
+                select member_id, count(*) as messages, max(sent_at) as last_at
+                from message join room using (room_id)
+                where community_id = $1 and origin <> 'generated' and deleted_at is null
+                group by member_id
+             )
+             select",
+            member_columns!(),
+            ", coalesce(s.messages, 0) as messages, s.last_at
+             from member m left join said s using (member_id)
+             where m.community_id = $1 and m.forgotten_at is null and not m.is_bot
+             order by messages desc, m.name, m.member_id"
+        ))
+        .bind(community.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(MemberActivity { member: row.member.try_into()?, messages: row.messages, last_at: row.last_at })
+            })
+            .collect()
+    }
+}
+
+/// Case is folded here and not by the server, whose locale may know nothing beyond ASCII.
+fn best_fits(rows: Vec<NamedRow>, typed: &str) -> Vec<NamedRow> {
+    let folded = typed.trim().to_lowercase();
+    if folded.is_empty() {
+        return Vec::new();
+    }
+    let ranked: Vec<_> = rows.into_iter().filter_map(|row| Some((fit(&row, typed.trim(), &folded)?, row))).collect();
+    let best = ranked.iter().map(|(rank, _)| *rank).min();
+    ranked.into_iter().filter(|(rank, _)| Some(*rank) == best).map(|(_, row)| row).collect()
+}
+
+/// How well a member fits: 0 is best.
+fn fit(row: &NamedRow, typed: &str, folded: &str) -> Option<u8> {
+    let name = row.member.name.to_lowercase();
+    if row.member.name == typed {
+        Some(0)
+    } else if name == folded {
+        Some(1)
+    } else if row.aliases.iter().any(|alias| alias.to_lowercase() == folded) {
+        Some(2)
+    } else {
+        name.starts_with(folded).then_some(3)
+    }
+}

@@ -1,0 +1,293 @@
+//! The outbox: a turn is written here before a platform is called, so that after a crash what was posted is recognised
+//! and what was not is posted once or expires.
+//!
+//! ```text
+//! pending --> posting --> posted
+//!    |           |
+//!    +-----------+------> failed | expired | cancelled
+//! ```
+//! Only the platform knows whether something was posted, so `posted` may also follow an end that was premature.
+
+use std::str::FromStr;
+
+use chat::{MessageKey, OutboxId, Persona, PersonaId, RoomId, message::UnknownName};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    Result, Store, StoreError,
+    personas::{PersonaRow, may_imitate, persona_columns},
+    storable,
+};
+
+/// A turn that was decided.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTurn<'a> {
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub persona: PersonaId,
+    /// Why, as a name that is unique within the room: the same cause never has two turns.
+    pub cause: &'a str,
+    /// What to say.
+    pub text: &'a str,
+    /// The message to answer.
+    pub reply_to: Option<MessageKey>,
+    /// When to post it.
+    pub due_at: DateTime<Utc>,
+    /// When it is too late to.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A turn on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Ours.
+    pub id: OutboxId,
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub persona: Persona,
+    /// Why.
+    pub cause: String,
+    /// What to say.
+    pub text: String,
+    /// The message to answer.
+    pub reply_to: Option<MessageKey>,
+    /// How far it has come.
+    pub state: TurnState,
+    /// When to post it.
+    pub due_at: DateTime<Utc>,
+    /// When it is too late to.
+    pub expires_at: DateTime<Utc>,
+    /// When posting was first begun.
+    pub started_at: Option<DateTime<Utc>>,
+}
+
+impl Turn {
+    /// The mark that its message carries in the history.
+    pub fn nonce(&self) -> String {
+        format!("outbox:{}", self.id)
+    }
+}
+
+/// How far a turn has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TurnState {
+    /// Waiting for its time.
+    Pending,
+    /// The platform is, or was, being called.
+    Posting,
+    /// In the room.
+    Posted,
+    /// The platform refused it.
+    Failed,
+    /// Its time passed.
+    Expired,
+    /// Overtaken, or its member withdrew consent.
+    Cancelled,
+}
+
+impl FromStr for TurnState {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> std::result::Result<Self, UnknownName> {
+        Ok(match name {
+            "pending" => TurnState::Pending,
+            "posting" => TurnState::Posting,
+            "posted" => TurnState::Posted,
+            "failed" => TurnState::Failed,
+            "expired" => TurnState::Expired,
+            "cancelled" => TurnState::Cancelled,
+            _ => return Err(UnknownName(name.to_owned(), "state of a turn")),
+        })
+    }
+}
+
+/// An end without a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TurnEnd {
+    /// The platform refused it.
+    Failed,
+    /// Its time passed.
+    Expired,
+    /// Something overtook it.
+    Cancelled,
+}
+
+impl TurnEnd {
+    fn as_str(self) -> &'static str {
+        match self {
+            TurnEnd::Failed => "failed",
+            TurnEnd::Expired => "expired",
+            TurnEnd::Cancelled => "cancelled",
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct TurnRow {
+    outbox_id: i64,
+    room_id: i32,
+    #[sqlx(flatten)]
+    persona: PersonaRow,
+    cause: String,
+    text: String,
+    reply_to: Option<i64>,
+    state: String,
+    due_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<TurnRow> for Turn {
+    type Error = StoreError;
+
+    fn try_from(row: TurnRow) -> Result<Self> {
+        Ok(Turn {
+            id: OutboxId(row.outbox_id),
+            room: RoomId(row.room_id),
+            persona: row.persona.into(),
+            cause: row.cause,
+            text: row.text,
+            reply_to: row.reply_to.map(MessageKey),
+            state: row.state.parse()?,
+            due_at: row.due_at,
+            expires_at: row.expires_at,
+            started_at: row.started_at,
+        })
+    }
+}
+
+macro_rules! select_turn {
+    ($from:literal, $condition:literal) => {
+        concat!(
+            "select o.outbox_id, o.room_id, o.cause, o.text, o.reply_to, o.state, o.due_at, o.expires_at, o.started_at,",
+            persona_columns!(),
+            "from ",
+            $from,
+            " o join persona p using (persona_id) join member m using (member_id) ",
+            $condition
+        )
+    };
+}
+
+impl Store {
+    /// Puts a turn into the outbox. None where its cause already has one, or where the persona's member does not consent
+    /// (any more) or is of another community.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn enqueue(&self, turn: &NewTurn<'_>) -> Result<Option<Turn>> {
+        let row: Option<TurnRow> = sqlx::query_as(concat!(
+            "with willing as (
+                select p.persona_id, r.room_id
+                from persona p join member m using (member_id) join room r using (community_id)
+                where p.persona_id = $2 and r.room_id = $1 and",
+            may_imitate!(),
+            "for share of m
+             ), queued as (
+                insert into outbox (room_id, persona_id, cause, text, reply_to, due_at, expires_at)
+                select room_id, persona_id, $3, $4, $5, $6, $7 from willing
+                on conflict (room_id, cause) do nothing
+                returning *
+             ) ",
+            select_turn!("queued", "")
+        ))
+        .bind(turn.room.0)
+        .bind(turn.persona.0)
+        .bind(turn.cause)
+        .bind(storable(turn.text))
+        .bind(turn.reply_to.map(|key| key.0))
+        .bind(turn.due_at)
+        .bind(turn.expires_at)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(Turn::try_from).transpose()
+    }
+
+    /// Says that the platform is about to be called. False if the turn was cancelled, expired or posted meanwhile: then do
+    /// not post it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn begin_post(&self, id: OutboxId, at: DateTime<Utc>) -> Result<bool> {
+        let begun = sqlx::query(
+            "update outbox set state = 'posting', started_at = coalesce(started_at, $2)
+             where outbox_id = $1 and state in ('pending', 'posting') and expires_at > $2",
+        )
+        .bind(id.0)
+        .bind(at)
+        .execute(&self.pool)
+        .await?;
+        Ok(begun.rows_affected() > 0)
+    }
+
+    /// Says that the platform has posted a turn, as `key`, and puts its message into the history. Repeating it changes
+    /// nothing. Nothing is stored of a persona whose member asked to be forgotten meanwhile.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn finish_post(&self, turn: &Turn, key: MessageKey, sent_at: DateTime<Utc>) -> Result<()> {
+        sqlx::query(
+            "with posted as (
+                update outbox set state = 'posted', message_key = coalesce(message_key, $2),
+                    ended_at = case when state = 'posted' then ended_at else $3 end
+                where outbox_id = $1
+                returning *
+             )
+             insert into message (room_id, message_key, persona_id, sent_at, text, origin, provenance, reply_to, nonce)
+             select room_id, message_key, persona_id, $3, text, 'generated', 'api', reply_to, $4 from posted
+             on conflict do nothing",
+        )
+        .bind(turn.id.0)
+        .bind(key.0)
+        .bind(sent_at)
+        .bind(turn.nonce())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a turn without a message. One that has ended already, and above all a posted one, stays as it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn end_turn(&self, id: OutboxId, end: TurnEnd, at: DateTime<Utc>) -> Result<()> {
+        sqlx::query(
+            "update outbox set state = $2, ended_at = $3 where outbox_id = $1 and state in ('pending', 'posting')",
+        )
+        .bind(id.0)
+        .bind(end.as_str())
+        .bind(at)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The turns of a room that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn unfinished_turns(&self, room: RoomId) -> Result<Vec<Turn>> {
+        let rows: Vec<TurnRow> = sqlx::query_as(select_turn!(
+            "outbox",
+            "where o.room_id = $1 and o.state in ('pending', 'posting') order by o.outbox_id"
+        ))
+        .bind(room.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Turn::try_from).collect()
+    }
+
+    /// Whether a cause already has its turn, however that ended.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn has_cause(&self, room: RoomId, cause: &str) -> Result<bool> {
+        Ok(sqlx::query_scalar("select exists (select from outbox where room_id = $1 and cause = $2)")
+            .bind(room.0)
+            .bind(cause)
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}

@@ -1,0 +1,152 @@
+//! Personas and the casts they are summoned into. Whoever does not consent (any more) has none that could be read.
+
+use chat::{CommunityId, MayImitate, MemberId, Persona, PersonaId, RoomId};
+use chrono::{DateTime, Utc};
+
+use crate::{Result, Store, StoreError};
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct PersonaRow {
+    persona_id: i32,
+    community_id: i32,
+    member_id: i32,
+    name: String,
+    avatar_url: Option<String>,
+}
+
+impl From<PersonaRow> for Persona {
+    fn from(row: PersonaRow) -> Self {
+        Persona {
+            id: PersonaId(row.persona_id),
+            community: CommunityId(row.community_id),
+            member: MemberId(row.member_id),
+            name: row.name,
+            avatar_url: row.avatar_url,
+        }
+    }
+}
+
+/// The columns of [`PersonaRow`] from persona `p` and its member `m`.
+macro_rules! persona_columns {
+    () => {
+        " p.persona_id, m.community_id, m.member_id, m.name, m.avatar_url "
+    };
+}
+pub(crate) use persona_columns;
+
+/// What `Member::may_imitate` asks, of member `m`.
+macro_rules! may_imitate {
+    () => {
+        " m.consent in ('declared', 'granted') and not m.is_bot "
+    };
+}
+pub(crate) use may_imitate;
+
+impl Store {
+    /// Finds or makes the persona of a member.
+    ///
+    /// # Errors
+    /// [`StoreError::ConsentWithdrawn`] where the proof is older than a refusal.
+    pub async fn persona(&self, proof: MayImitate) -> Result<Persona> {
+        let row: Option<PersonaRow> = sqlx::query_as(concat!(
+            "with willing as (
+                select m.* from member m where m.member_id = $1 and",
+            may_imitate!(),
+            "for share
+             ), p as (
+                insert into persona (member_id) select member_id from willing
+                on conflict (member_id) do update set member_id = excluded.member_id
+                returning persona_id, member_id
+             )
+             select",
+            persona_columns!(),
+            "from p join willing m using (member_id)"
+        ))
+        .bind(proof.member().0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(Persona::from).ok_or(StoreError::ConsentWithdrawn(proof.member()))
+    }
+
+    /// The personas of a community whose members consent, by name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn personas(&self, community: CommunityId) -> Result<Vec<Persona>> {
+        let rows: Vec<PersonaRow> = sqlx::query_as(concat!(
+            "select",
+            persona_columns!(),
+            "from persona p join member m using (member_id) where m.community_id = $1 and",
+            may_imitate!(),
+            "order by m.name, p.persona_id"
+        ))
+        .bind(community.0)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Persona::from).collect())
+    }
+
+    /// Takes a persona into the cast of a room. False if it was there, if its member does not consent, or if it is of
+    /// another community.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn summon(
+        &self,
+        room: RoomId,
+        persona: PersonaId,
+        by: Option<MemberId>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let summoned = sqlx::query(concat!(
+            "with willing as (
+                select p.persona_id, r.room_id
+                from persona p join member m using (member_id) join room r using (community_id)
+                where p.persona_id = $2 and r.room_id = $1 and",
+            may_imitate!(),
+            "for share of m
+             )
+             insert into room_persona (room_id, persona_id, summoned_by, summoned_at)
+             select room_id, persona_id, $3, $4 from willing on conflict do nothing"
+        ))
+        .bind(room.0)
+        .bind(persona.0)
+        .bind(by.map(|member| member.0))
+        .bind(at)
+        .execute(&self.pool)
+        .await?;
+        Ok(summoned.rows_affected() > 0)
+    }
+
+    /// Takes a persona out of the cast of a room. False if it was not there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn dismiss(&self, room: RoomId, persona: PersonaId) -> Result<bool> {
+        let dismissed = sqlx::query("delete from room_persona where room_id = $1 and persona_id = $2")
+            .bind(room.0)
+            .bind(persona.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(dismissed.rows_affected() > 0)
+    }
+
+    /// The cast of a room, in the order of summoning; only those whose members consent.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cast(&self, room: RoomId) -> Result<Vec<Persona>> {
+        let rows: Vec<PersonaRow> = sqlx::query_as(concat!(
+            "select",
+            persona_columns!(),
+            "from room_persona c join persona p using (persona_id) join member m using (member_id)
+             where c.room_id = $1 and",
+            may_imitate!(),
+            "order by c.summoned_at, p.persona_id"
+        ))
+        .bind(room.0)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Persona::from).collect())
+    }
+}
