@@ -1,0 +1,40 @@
+# `make demo` and `make test` install what they need and is missing, and then never ask again.
+
+.DEFAULT_GOAL := help
+.PHONY: demo test bench lint help
+
+# What npm writes when it has installed everything.
+NODE_MODULES := $(if $(wildcard web/tests/package.json),web/tests/node_modules/.package-lock.json)
+
+demo: ## build and start a group chat on 127.0.0.1; options: make demo ARGS="--port 9000"
+	@scripts/setup.sh demo
+	cargo build --release -p bot --bin groupchat
+	@exec target/release/groupchat demo $(ARGS)
+
+test: ## run all tests, those in a browser too
+	@scripts/setup.sh test
+	cargo test --workspace
+	@if [ -f web/tests/package.json ]; then $(MAKE) --no-print-directory test-web; fi
+
+.PHONY: test-web
+test-web: $(NODE_MODULES)
+	npm test --prefix web/tests
+
+bench: ## measure the store and the importers
+	@scripts/setup.sh demo
+	cargo bench -p store -p corpus --bench '*'
+
+lint: $(NODE_MODULES) ## check the style and types of all code
+	@scripts/setup.sh test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if [ -f web/tests/package.json ]; then npm run check --prefix web/tests; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+web/tests/node_modules/.package-lock.json: web/tests/package-lock.json
+	@scripts/setup.sh test
+	npm ci --prefix web/tests
+	@touch $@
