@@ -83,7 +83,11 @@ impl MessageKey {
         let millis = sent_at.timestamp_millis().clamp(0, (1 << 42) - 1);
         let ordinal = i64::from(ordinal.min((1 << Self::ORDINAL_BITS) - 1));
         let fingerprint = (fingerprint & ((1 << Self::FINGERPRINT_BITS) - 1)) as i64;
-        Self((millis << (Self::ORDINAL_BITS + Self::FINGERPRINT_BITS)) | (ordinal << Self::FINGERPRINT_BITS) | fingerprint)
+        Self(
+            (millis << (Self::ORDINAL_BITS + Self::FINGERPRINT_BITS))
+                | (ordinal << Self::FINGERPRINT_BITS)
+                | fingerprint,
+        )
     }
 }
 

@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn every_prompt_over_the_same_window_begins_with_its_prefix() {
         let lines = window();
-        for prompt in [reply(&lines, None, "Cleo"), reply(&lines, Some("cats"), "Bo"), next_speaker(&lines, Some("x"))] {
+        for prompt in [reply(&lines, None, "Cleo"), reply(&lines, Some("cats"), "Bo"), next_speaker(&lines, Some("x"))]
+        {
             assert!(prompt.starts_with(&prefix(&lines)));
         }
     }

@@ -223,7 +223,9 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for bad in ["fast", "", "1.5 1 2", "0.5 9 2", "0.5 -1 2", "0.5 1 99999", "NaN 1 2", "0.5 NaN 2", "0.5 1 inf", "1 2"] {
+        for bad in
+            ["fast", "", "1.5 1 2", "0.5 9 2", "0.5 -1 2", "0.5 1 99999", "NaN 1 2", "0.5 NaN 2", "0.5 1 inf", "1 2"]
+        {
             assert!(bad.parse::<Pacing>().is_err(), "{bad}");
         }
         assert!(Sampling::new(f32::NAN, 0.9, 40).is_err());

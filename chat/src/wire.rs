@@ -411,21 +411,17 @@ mod tests {
         );
         check_chat(
             r#"{"messages":[{"role":"tool","content":"x"}]}"#,
-            expect!["error: unknown variant `tool`, expected one of `developer`, `system`, `user`, `assistant` at line 1 column 27"],
+            expect![
+                "error: unknown variant `tool`, expected one of `developer`, `system`, `user`, `assistant` at line 1 column 27"
+            ],
         );
         check_chat("{}", expect!["error: missing field `messages` at line 1 column 2"]);
     }
 
     #[test]
     fn a_prompt_is_one_text() {
-        check_completion(
-            r#"{"prompt":["once"],"stop":["a","b"]}"#,
-            expect![[r#"{"prompt":"once","stop":["a","b"]}"#]],
-        );
-        check_completion(
-            r#"{"prompt":["a","b"]}"#,
-            expect!["error: one prompt at a time, not 2 at line 1 column 20"],
-        );
+        check_completion(r#"{"prompt":["once"],"stop":["a","b"]}"#, expect![[r#"{"prompt":"once","stop":["a","b"]}"#]]);
+        check_completion(r#"{"prompt":["a","b"]}"#, expect!["error: one prompt at a time, not 2 at line 1 column 20"]);
         check_completion(
             r#"{"prompt":[1,2]}"#,
             expect!["error: the prompt is text; lists of tokens are not taken at line 1 column 16"],
