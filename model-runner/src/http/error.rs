@@ -1,0 +1,122 @@
+//! Everything that is not an answer, in the body that OpenAI's clients read.
+
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use chat::wire::{ErrorBody, ErrorDetail};
+
+use crate::job::Refusal;
+
+/// What is said to a client whose request cannot be answered.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    field: Option<&'static str>,
+    sentence: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self { status, code, field: None, sentence: sentence.into() }
+    }
+
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "invalid_value", &refusal.sentence);
+        Self { field: Some(refusal.field), ..error }
+    }
+
+    pub(super) fn not_json(reason: &serde_json::Error) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is not such a request: {reason}"))
+    }
+
+    pub(super) fn body(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self::new(status, "invalid_body", reason)
+    }
+
+    pub(super) fn no_such_model(asked: &str, here: &str) -> Self {
+        let error = Self::new(
+            StatusCode::NOT_FOUND,
+            "model_not_found",
+            format!("the model {asked} is not here; ask for {here}, or for none"),
+        );
+        Self { field: Some("model"), ..error }
+    }
+
+    pub(super) fn no_such_path(method: &Method, path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!(
+                "there is no {method} {path}; there are POST /v1/chat/completions, POST /v1/completions, \
+                 GET /v1/models and GET /health"
+            ),
+        )
+    }
+
+    pub(super) fn wrong_method(method: &Method, path: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{path} is not for {method}"))
+    }
+
+    pub(super) fn queue_full(capacity: usize) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            QUEUE_FULL,
+            format!("{capacity} requests wait already; ask again in a moment"),
+        )
+    }
+
+    pub(super) fn loading() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "the model is being loaded; GET /health says when it is")
+    }
+
+    pub(super) fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the runner is stopping")
+    }
+
+    pub(super) fn failed(sentence: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", sentence)
+    }
+
+    pub(super) fn out_of_time() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the answer was not finished in time; ask for fewer tokens, or give the runner more time with --time-limit",
+        )
+    }
+
+    /// The body, for where a status can no longer be sent.
+    pub(super) fn into_body(self) -> ErrorBody {
+        let kind = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
+        ErrorBody {
+            error: ErrorDetail {
+                message: self.sentence,
+                kind: kind.to_owned(),
+                param: self.field.map(str::to_owned),
+                code: Some(self.code.to_owned()),
+            },
+        }
+    }
+}
+
+const QUEUE_FULL: &str = "queue_full";
+/// In seconds: about what a short answer takes.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = (self.status, self.code);
+        let mut response = (status, Json(self.into_body())).into_response();
+        if code == QUEUE_FULL {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
