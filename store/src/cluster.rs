@@ -89,11 +89,8 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn ensure_running(&self) -> Result<bool, ClusterError> {
-        self.server.bound_log()?;
-        if self.server.is_ready() && self.keeper.is_alive()? {
-            return Ok(false);
-        }
         let _setup = self.lock_setup()?;
+        self.server.bound_log()?;
         self.bring_up()
     }
 
@@ -161,4 +158,145 @@ fn percent_encoded(bytes: &[u8]) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::Duration};
+
+    use secrecy::ExposeSecret;
+    use sqlx::{Connection, Executor, PgConnection};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        Store,
+        scene::{community, member},
+    };
+
+    /// A folder that the server's user can enter even where root runs the tests.
+    fn folder() -> TempDir {
+        tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap()
+    }
+
+    fn options(dir: &Path) -> ClusterOptions {
+        ClusterOptions { dir: dir.to_owned(), durable: false }
+    }
+
+    async fn session(cluster: &Cluster) -> PgConnection {
+        PgConnection::connect(cluster.url("postgres").expose_secret()).await.unwrap()
+    }
+
+    /// Returns when the server of this session is told to stop, or dies.
+    async fn wait_for_end(mut session: PgConnection) {
+        session.execute("select pg_sleep(60)").await.unwrap_err();
+    }
+
+    /// Leaves, and returns when the server has stopped, whether it was our doing or the keeper's.
+    async fn leave(cluster: Cluster) {
+        let (dir, session) = (cluster.dir.clone(), session(&cluster).await);
+        drop(cluster);
+        wait_for_end(session).await;
+        // Who stops the server holds this until that is done.
+        lock_file(&dir.join("users.lock")).unwrap().lock().unwrap();
+        assert!(!dir.join("data/postmaster.pid").exists());
+    }
+
+    async fn connect(cluster: &Cluster) -> Store {
+        Store::connect(&cluster.url("groupchat"), Duration::from_secs(30)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_second_user_adopts_the_server_and_the_last_one_stops_it() {
+        let folder = folder();
+        fs::create_dir(folder.path().join("data.new")).unwrap();
+        fs::write(folder.path().join("data.new/half-made"), "").unwrap();
+        let first = Cluster::start(&options(folder.path())).unwrap();
+        let pid = first.server.pid();
+        let second = Cluster::start(&options(folder.path())).unwrap();
+        assert_eq!(second.server.pid(), pid);
+        drop(first);
+        assert!(second.server.is_ready());
+        assert!(!second.ensure_running().unwrap());
+        leave(second).await;
+    }
+
+    #[tokio::test]
+    async fn a_killed_server_comes_back_with_its_data() {
+        let folder = folder();
+        let cluster = Cluster::start(&options(folder.path())).unwrap();
+        let store = connect(&cluster).await;
+        let friends = community(&store, "friends").await;
+        member(&store, &friends, "ada").await;
+
+        let session = session(&cluster).await;
+        rustix::process::kill_process(cluster.server.pid().unwrap(), rustix::process::Signal::KILL).unwrap();
+        wait_for_end(session).await;
+        assert!(cluster.ensure_running().unwrap());
+        assert!(!cluster.ensure_running().unwrap());
+
+        let members = connect(&cluster).await.members(friends.id).await.unwrap();
+        assert_eq!(members.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_pid_file_that_names_another_process_of_today_does_not_mislead() {
+        let folder = folder();
+        let cluster = Cluster::start(&options(folder.path())).unwrap();
+        leave(cluster).await;
+        // Our own process is alive and is no server.
+        let stale = format!("{}\n{}\n0\n5432\n\n\n0 0\nready\n", std::process::id(), folder.path().display());
+        fs::write(folder.path().join("data/postmaster.pid"), stale).unwrap();
+        assert!(Cluster::start(&options(folder.path())).unwrap().server.is_ready());
+    }
+
+    #[tokio::test]
+    async fn the_keeper_stops_the_server_of_users_who_were_killed_however_long_the_path() {
+        let folder = folder();
+        let dir = folder.path().join("a, b".repeat(40));
+        let cluster = Cluster::start(&options(&dir)).unwrap();
+        assert!(cluster.server.socket().starts_with("/tmp"), "{:?}", cluster.server.socket());
+        assert_eq!(fs::metadata(cluster.server.socket()).unwrap().mode() & 0o777, 0o700);
+        let session = session(&cluster).await;
+        // What the kernel does when a process is killed.
+        cluster.users.unlock().unwrap();
+        wait_for_end(session).await;
+        fs::remove_dir(cluster.server.socket()).ok();
+    }
+
+    #[test]
+    fn a_folder_closed_to_the_servers_user_is_named() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root runs the server as somebody else");
+            return;
+        }
+        let closed = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+        let error = Cluster::start(&options(&closed.path().join("inside"))).unwrap_err();
+        let ClusterError::ClosedFolder { folder, .. } = &error else { panic!("{error}") };
+        assert_eq!(folder, &closed.path().canonicalize().unwrap());
+        assert!(error.to_string().contains("choose a data directory elsewhere"), "{error}");
+    }
+
+    #[test]
+    fn data_of_a_version_that_is_not_installed_is_left_alone() {
+        let folder = folder();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        fs::write(folder.path().join("data/PG_VERSION"), "9\n").unwrap();
+        let error = Cluster::start(&options(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("was made by PostgreSQL 9, but installed is"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_not_used_for_the_socket() {
+        let folder = folder();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("socket")).unwrap();
+        let error = Cluster::start(&options(folder.path())).unwrap_err();
+        assert!(matches!(error, ClusterError::ForeignFolder { .. }), "{error}");
+    }
+
+    #[test]
+    fn signs_of_a_path_that_mean_something_in_a_url_are_encoded() {
+        assert_eq!(percent_encoded("/a b/ä".as_bytes()), "%2Fa%20b%2F%C3%A4");
+    }
 }

@@ -68,3 +68,43 @@ impl Store {
         row.try_into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Scene, community, member, room, said};
+
+    #[tokio::test]
+    async fn a_title_follows_unless_it_is_not_known() {
+        let scene = Scene::new().await;
+        let title = async |title| {
+            let new = NewCommunity { platform: Platform::Discord, external_id: "1", title };
+            scene.store().community(&new).await.unwrap()
+        };
+        let first = title("Friends").await;
+        assert_eq!(title("").await, first);
+        assert_eq!(title("Old friends").await, Community { title: "Old friends".to_owned(), ..first });
+    }
+
+    #[tokio::test]
+    async fn nothing_of_one_community_shows_in_another() {
+        let scene = Scene::new().await;
+        let ada = scene.summon_ada().await;
+        scene.store().record(scene.room, &said(1, scene.ada.id, "a secret")).await.unwrap();
+
+        let store = scene.store();
+        let other = community(store, "strangers").await;
+        let their_room = room(store, &other, "lounge").await;
+        let their_ada = member(store, &other, "ada").await;
+        assert_ne!((their_room.id, their_ada.id), (scene.room, scene.ada.id), "the same keys are other people");
+        assert_eq!(store.members(other.id).await.unwrap(), [their_ada]);
+        assert_eq!(store.find_members(other.id, "bob").await.unwrap(), []);
+        assert_eq!(store.activity(other.id).await.unwrap()[0].messages, 0);
+        assert_eq!(store.personas(other.id).await.unwrap(), []);
+        assert_eq!(store.spoken(other.id, 10).await.unwrap(), []);
+        assert_eq!(store.message_count(other.id).await.unwrap(), 0);
+        assert_eq!(store.latest(their_room.id, 10).await.unwrap(), []);
+        assert!(!store.summon(their_room.id, ada.id, None, crate::scene::at(2)).await.unwrap());
+        assert_eq!(store.cast(their_room.id).await.unwrap(), []);
+    }
+}

@@ -63,7 +63,11 @@ struct SpokenRow {
 /// A message's author is called what its member (or its persona's member) is called now.
 macro_rules! select_message {
     ($condition:literal) => {
+        select_message!("", $condition)
+    };
+    ($explain:literal, $condition:literal) => {
         concat!(
+            $explain,
             "select m.room_id, m.message_key, m.member_id, m.persona_id, a.name as author_name, m.sent_at, m.text, m.origin,
                 m.provenance, m.reply_to, m.edited_at
              from message m left join persona p on p.persona_id = m.persona_id
@@ -74,9 +78,17 @@ macro_rules! select_message {
     };
 }
 
-/// The latest messages of a room before a key that have text, newest first: a backward scan of the primary key.
-pub(crate) const LATEST_BEFORE: &str =
-    select_message!("m.message_key < $2 and m.message_key > $3 and m.text <> '' order by m.message_key desc limit $4");
+/// The latest messages of a room between two keys that have text, newest first: a backward scan of the primary key.
+macro_rules! latest_between {
+    ($explain:literal) => {
+        select_message!(
+            $explain,
+            "m.message_key < $2 and m.message_key > $3 and m.text <> '' order by m.message_key desc limit $4"
+        )
+    };
+}
+const LATEST_BETWEEN: &str = latest_between!("");
+const EXPLAIN_LATEST: &str = latest_between!("explain (analyze, buffers) ");
 
 /// Keys are never this small or this large, so the two stand for "no bound".
 const FIRST: MessageKey = MessageKey(i64::MIN);
@@ -115,7 +127,7 @@ impl Store {
         before: MessageKey,
         limit: u32,
     ) -> Result<Vec<Message>> {
-        let rows: Vec<MessageRow> = sqlx::query_as(LATEST_BEFORE)
+        let rows: Vec<MessageRow> = sqlx::query_as(LATEST_BETWEEN)
             .bind(room.0)
             .bind(before.0)
             .bind(after.0)
@@ -123,6 +135,21 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         rows.into_iter().rev().map(Message::try_from).collect()
+    }
+
+    /// How the server finds the window of a room, in its own words.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn explain_window(&self, room: RoomId) -> Result<String> {
+        let lines: Vec<String> = sqlx::query_scalar(EXPLAIN_LATEST)
+            .bind(room.0)
+            .bind(LAST.0)
+            .bind(FIRST.0)
+            .bind(WINDOW_LEN as i64)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(lines.join("\n"))
     }
 
     /// The first messages after one, for whoever was away; those that have text, oldest first.
@@ -204,6 +231,17 @@ impl Store {
         .fetch_one(&self.pool)
         .await?)
     }
+
+    /// How many messages the history of a room holds, without deleted ones.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn room_message_count(&self, room: RoomId) -> Result<i64> {
+        Ok(sqlx::query_scalar("select count(*) from message where room_id = $1 and deleted_at is null")
+            .bind(room.0)
+            .fetch_one(&self.pool)
+            .await?)
+    }
 }
 
 fn author(member: Option<i32>, persona: Option<i32>) -> Result<Author> {
@@ -211,5 +249,120 @@ fn author(member: Option<i32>, persona: Option<i32>) -> Result<Author> {
         (Some(member), None) => Ok(Author::Member(MemberId(member))),
         (None, Some(persona)) => Ok(Author::Persona(PersonaId(persona))),
         _ => Err(StoreError::Corrupt { what: "a message with no author, or two".to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        NewMember, NewMessage,
+        scene::{Scene, at, room, said},
+    };
+
+    fn keys(messages: &[Message]) -> Vec<i64> {
+        messages.iter().map(|message| message.key.0).collect()
+    }
+
+    /// Messages 1 to 10, of which 4 is white space and 9 is deleted. Their times run against their keys.
+    async fn ten() -> Scene {
+        let scene = Scene::new().await;
+        let text = |key| if key == 4 { " \n" } else { "hi" };
+        let batch: Vec<_> =
+            (1..=10).map(|key| NewMessage { sent_at: at(100 - key), ..said(key, scene.bob.id, text(key)) }).collect();
+        scene.store().record_batch(scene.room, &batch).await.unwrap();
+        scene.store().delete_messages(scene.room, &[MessageKey(9)], at(200)).await.unwrap();
+        scene
+    }
+
+    #[tokio::test]
+    async fn the_window_is_the_five_latest_by_key_that_have_text() {
+        let scene = ten().await;
+        let window = async |after| -> Vec<i64> {
+            let window = scene.store().window(scene.room, after).await.unwrap();
+            window.messages().map(|message| message.key.0).collect()
+        };
+        assert_eq!(window(None).await, [5, 6, 7, 8, 10]);
+        assert_eq!(window(Some(MessageKey(7))).await, [8, 10]);
+        assert_eq!(window(Some(MessageKey(10))).await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn pages_go_both_ways_oldest_first() {
+        let scene = ten().await;
+        let store = scene.store();
+        assert_eq!(keys(&store.latest(scene.room, 3).await.unwrap()), [7, 8, 10]);
+        assert_eq!(keys(&store.messages_before(scene.room, MessageKey(6), 3).await.unwrap()), [2, 3, 5]);
+        assert_eq!(keys(&store.messages_after(scene.room, MessageKey(2), 3).await.unwrap()), [3, 5, 6]);
+        let elsewhere = room(store, &scene.community, "elsewhere").await;
+        assert_eq!(keys(&store.latest(elsewhere.id, 3).await.unwrap()), [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn one_message_is_found_even_without_text_unless_deleted() {
+        let scene = ten().await;
+        let text =
+            async |key| scene.store().message(scene.room, MessageKey(key)).await.unwrap().map(|message| message.text);
+        assert_eq!(text(1).await.as_deref(), Some("hi"));
+        assert_eq!(text(4).await.as_deref(), Some(""));
+        assert_eq!(text(9).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_we_posted_is_recognised_by_its_mark_even_when_deleted() {
+        let scene = Scene::new().await;
+        let message = NewMessage { nonce: Some("mark"), ..said(1, scene.bob.id, "hi") };
+        scene.store().record(scene.room, &message).await.unwrap();
+        scene.store().delete_messages(scene.room, &[MessageKey(1)], at(9)).await.unwrap();
+        let found = scene.store().by_nonce(scene.room, "mark").await.unwrap().unwrap();
+        assert_eq!((found.key, found.text.as_str()), (MessageKey(1), ""));
+        assert_eq!(scene.store().by_nonce(scene.room, "another").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn voices_learn_from_humans_in_all_rooms_by_time() {
+        let scene = Scene::new().await;
+        let store = scene.store();
+        let elsewhere = room(store, &scene.community, "elsewhere").await;
+        let persona = scene.summon_ada().await;
+        let turn = scene.enqueue(&persona, "reply:1").await.unwrap();
+        store.finish_post(&turn, MessageKey(50), at(50)).await.unwrap();
+        let key = "bot".into();
+        let bot = NewMember {
+            community: scene.community.id,
+            key: &key,
+            name: "bot",
+            is_bot: true,
+            avatar_url: None,
+            seen_at: at(1),
+        };
+        let bot = store.member(&bot).await.unwrap();
+        let here = [said(10, scene.ada.id, "one"), said(30, scene.bob.id, "three"), said(40, bot.id, "beep")];
+        store.record_batch(scene.room, &here).await.unwrap();
+        let there = [said(20, scene.bob.id, "two"), said(25, scene.bob.id, "")];
+        store.record_batch(elsewhere.id, &there).await.unwrap();
+        let texts = async |limit| -> Vec<String> {
+            store.spoken(scene.community.id, limit).await.unwrap().into_iter().map(|spoken| spoken.text).collect()
+        };
+        assert_eq!(texts(10).await, ["one", "two", "three"]);
+        assert_eq!(texts(2).await, ["two", "three"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_carries_the_name_its_author_has_now() {
+        let scene = Scene::new().await;
+        let persona = scene.summon_ada().await;
+        let turn = scene.enqueue(&persona, "reply:1").await.unwrap();
+        scene.store().finish_post(&turn, MessageKey(2), at(2)).await.unwrap();
+        let renamed = NewMember {
+            community: scene.community.id,
+            key: &scene.ada.key,
+            name: "Countess",
+            is_bot: false,
+            avatar_url: None,
+            seen_at: at(90),
+        };
+        scene.store().member(&renamed).await.unwrap();
+        assert_eq!(scene.store().latest(scene.room, 1).await.unwrap()[0].author_name, "Countess");
     }
 }

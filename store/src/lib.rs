@@ -138,3 +138,61 @@ pub(crate) fn quoted(name: &str) -> String {
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Scene, said};
+
+    #[tokio::test]
+    async fn connecting_again_leaves_a_filled_database_as_it_is() {
+        let scene = Scene::new().await;
+        scene.store().record(scene.room, &said(1, scene.ada.id, "hi")).await.unwrap();
+        let again = Store::connect(&scene.database.url, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(again.message_count(scene.community.id).await.unwrap(), 1);
+        again.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_missing_is_made() {
+        let scene = Scene::new().await;
+        let url: SecretString = scene.database.url.expose_secret().replace("/test_", "/test_made_by_").into();
+        let store = Store::connect(&url, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(store.rooms_with_cast().await.unwrap(), []);
+        store.close().await;
+        let name = url.expose_secret().split(['/', '?']).nth(3).unwrap().to_owned();
+        let mut connection = scene.database.connection().await;
+        connection.execute(AssertSqlSafe(format!("drop database {}", quoted(&name)))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_password_in_a_url_is_in_no_error() {
+        for url in ["postgres://ada:hunter2@[::1/x", "postgres://ada:hunter2@127.0.0.1:1/x", "hunter2"] {
+            let error = Store::connect(&url.to_owned().into(), Duration::from_millis(1)).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_may_come_back() {
+        let url: SecretString = "postgres://postgres@localhost/x?host=%2Fnowhere".to_owned().into();
+        let error = Store::connect(&url, Duration::from_millis(1)).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        assert!(!Store::connect(&"nonsense".to_owned().into(), Duration::ZERO).await.unwrap_err().is_transient());
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_program_is_not_touched() {
+        let scene = Scene::new().await;
+        let mut connection = scene.database.connection().await;
+        connection
+            .execute(
+                "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (9999, 'from the future', true, '', 0)",
+            )
+            .await
+            .unwrap();
+        let error = Store::connect(&scene.database.url, Duration::from_secs(5)).await.unwrap_err();
+        assert!(error.to_string().contains("last used by a newer groupchat"), "{error}");
+    }
+}

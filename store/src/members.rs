@@ -270,3 +270,96 @@ fn fit(row: &NamedRow, typed: &str, folded: &str) -> Option<u8> {
         name.starts_with(folded).then_some(3)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Scene, at, said};
+
+    fn seen<'a>(scene: &Scene, key: &'a MemberKey, name: &'a str, seconds: i64) -> NewMember<'a> {
+        NewMember { community: scene.community.id, key, name, is_bot: false, avatar_url: None, seen_at: at(seconds) }
+    }
+
+    fn names(members: &[Member]) -> Vec<&str> {
+        members.iter().map(|member| member.name.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_newest_name_wins_and_every_name_is_found() {
+        let scene = Scene::new().await;
+        let key = "c".into();
+        for (name, seconds, called) in [("Cy", 50, "Cy"), ("Cyril", 20, "Cy"), ("", 60, "Cy"), ("Cyborg", 70, "Cyborg")]
+        {
+            assert_eq!(scene.store().member(&seen(&scene, &key, name, seconds)).await.unwrap().name, called);
+        }
+        for typed in ["cyril", "CY", "cyborg", "Cyb"] {
+            assert_eq!(
+                names(&scene.store().find_members(scene.community.id, typed).await.unwrap()),
+                ["Cyborg"],
+                "{typed}"
+            );
+        }
+        assert_eq!(scene.store().find_members(scene.community.id, " ").await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_batch_gives_ids_in_its_own_order_and_knows_who_comes_twice() {
+        let scene = Scene::new().await;
+        let (x, y): (MemberKey, MemberKey) = ("x".into(), "y".into());
+        let batch = [
+            seen(&scene, &y, "Y", 1),
+            seen(&scene, &x, "X", 9),
+            seen(&scene, &y, "Yve", 5),
+            seen(&scene, &scene.bob.key, "bob", 5),
+        ];
+        let ids = scene.store().members_batch(&batch).await.unwrap();
+        assert_eq!(ids, scene.store().members_batch(&batch).await.unwrap());
+        assert_eq!((ids[0], ids[3]), (ids[2], scene.bob.id));
+        assert_eq!(names(&scene.store().members(scene.community.id).await.unwrap()), ["X", "Yve", "ada", "bob"]);
+        assert_eq!(scene.store().members_batch(&[]).await.unwrap(), []);
+    }
+
+    #[test]
+    fn the_best_fit_is_taken_and_ties_are_all_returned() {
+        let row = |name: &str, aliases: &[&str]| NamedRow {
+            member: MemberRow {
+                member_id: 1,
+                community_id: 1,
+                member_key: name.to_owned(),
+                name: name.to_owned(),
+                is_bot: false,
+                consent: "unasked".to_owned(),
+            },
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+        };
+        let found = |typed: &str| -> Vec<String> {
+            let rows =
+                vec![row("Ann", &["Ann"]), row("ann", &[]), row("Annette", &["Änne"]), row("Öle", &["Ann-Kathrin"])];
+            best_fits(rows, typed).into_iter().map(|row| row.member.name).collect()
+        };
+        assert_eq!(found("ann"), ["ann"]);
+        assert_eq!(found("ANN"), ["Ann", "ann"]);
+        assert_eq!(found("anne"), ["Annette"]);
+        assert_eq!(found("a"), ["Ann", "ann", "Annette"]);
+        assert_eq!(found("ÄNNE"), ["Annette"]);
+        assert_eq!(found("öle"), ["Öle"]);
+        assert_eq!(found("zoe"), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn activity_counts_what_humans_said() {
+        let scene = Scene::new().await;
+        let persona = scene.summon_ada().await;
+        let bot: MemberKey = "bot".into();
+        let bot = scene.store().member(&NewMember { is_bot: true, ..seen(&scene, &bot, "bot", 1) }).await.unwrap();
+        let turn = scene.enqueue(&persona, "reply:2").await.unwrap();
+        scene.store().finish_post(&turn, chat::MessageKey(9), at(9)).await.unwrap();
+        let batch =
+            [said(1, scene.bob.id, "1"), said(2, scene.bob.id, "2"), said(3, scene.ada.id, "3"), said(4, bot.id, "4")];
+        scene.store().record_batch(scene.room, &batch).await.unwrap();
+        scene.store().delete_messages(scene.room, &[chat::MessageKey(2)], at(9)).await.unwrap();
+        let activity = scene.store().activity(scene.community.id).await.unwrap();
+        let counted: Vec<_> = activity.iter().map(|a| (a.member.name.as_str(), a.messages, a.last_at)).collect();
+        assert_eq!(counted, [("ada", 1, Some(at(3))), ("bob", 1, Some(at(1)))]);
+    }
+}

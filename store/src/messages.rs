@@ -180,7 +180,8 @@ impl Store {
 }
 
 /// The authors' rows are locked in shared mode, so that a message cannot slip in while its author is being forgotten, and
-/// joined to the room's community, so that nothing is ever said by somebody of another one.
+/// joined to the room's community, so that nothing is ever said by somebody of another one. This stands for the foreign
+/// keys that the table does not have.
 const RECORD: &str = concat!(
     "with given as (
         select * from unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::timestamptz[], $8::text[], $9::text[],
@@ -190,7 +191,7 @@ const RECORD: &str = concat!(
         select m.member_id, m.forgotten_at is not null as forgotten
         from member m join room r using (community_id)
         where r.room_id = $1 and m.member_id = any ($2)
-        order by m.member_id for share of m
+        order by m.member_id for share of m for key share of r
      ), voice as materialized (
         select p.persona_id from persona p join member m using (member_id) join room r using (community_id)
         where r.room_id = $1 and p.persona_id in (select distinct persona_id from given)

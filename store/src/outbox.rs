@@ -291,3 +291,88 @@ impl Store {
             .await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat::{Author, Origin};
+
+    use super::*;
+    use crate::scene::{Scene, at};
+
+    async fn queued() -> (Scene, Turn) {
+        let scene = Scene::new().await;
+        let ada = scene.summon_ada().await;
+        let turn = scene.enqueue(&ada, "reply:1").await.unwrap();
+        (scene, turn)
+    }
+
+    async fn state(scene: &Scene, turn: &Turn) -> String {
+        sqlx::query_scalar("select state from outbox where outbox_id = $1")
+            .bind(turn.id.0)
+            .fetch_one(&mut scene.database.connection().await)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cause_has_one_turn_however_it_ends() {
+        let (scene, turn) = queued().await;
+        assert_eq!((turn.state, turn.text.as_str(), turn.started_at), (TurnState::Pending, "as I said", None));
+        assert!(scene.enqueue(&turn.persona, "reply:1").await.is_none());
+        scene.store().end_turn(turn.id, TurnEnd::Cancelled, at(2)).await.unwrap();
+        assert!(scene.enqueue(&turn.persona, "reply:1").await.is_none());
+        assert!(scene.store().has_cause(scene.room, "reply:1").await.unwrap());
+        assert!(!scene.store().has_cause(scene.room, "reply:2").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_was_cancelled_or_is_too_late_is_not_posted() {
+        let (scene, turn) = queued().await;
+        let late = scene.enqueue(&turn.persona, "reply:2").await.unwrap();
+        scene.store().end_turn(turn.id, TurnEnd::Cancelled, at(2)).await.unwrap();
+        assert!(!scene.store().begin_post(turn.id, at(10)).await.unwrap());
+        assert!(!scene.store().begin_post(late.id, at(100)).await.unwrap());
+        assert!(!scene.store().begin_post(OutboxId(999), at(10)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_a_turn_that_was_being_posted_is_found_and_begun_again() {
+        let (scene, turn) = queued().await;
+        assert!(scene.store().begin_post(turn.id, at(10)).await.unwrap());
+        let found = scene.store().unfinished_turns(scene.room).await.unwrap();
+        assert_eq!(found, [Turn { state: TurnState::Posting, started_at: Some(at(10)), ..turn.clone() }]);
+        assert!(scene.store().begin_post(turn.id, at(50)).await.unwrap());
+        assert_eq!(scene.store().unfinished_turns(scene.room).await.unwrap(), found);
+    }
+
+    #[tokio::test]
+    async fn a_posted_turn_is_in_the_history_once_and_stays_posted() {
+        let (scene, turn) = queued().await;
+        scene.store().begin_post(turn.id, at(10)).await.unwrap();
+        scene.store().finish_post(&turn, MessageKey(40), at(11)).await.unwrap();
+        scene.store().finish_post(&turn, MessageKey(40), at(11)).await.unwrap();
+        scene.store().finish_post(&turn, MessageKey(41), at(12)).await.unwrap();
+        scene.store().end_turn(turn.id, TurnEnd::Failed, at(13)).await.unwrap();
+        assert_eq!(state(&scene, &turn).await, "posted");
+        assert!(!scene.store().begin_post(turn.id, at(14)).await.unwrap());
+        assert_eq!(scene.store().unfinished_turns(scene.room).await.unwrap(), []);
+
+        let history = scene.store().latest(scene.room, 9).await.unwrap();
+        assert_eq!(history.len(), 1);
+        let message = &history[0];
+        assert_eq!((message.key, message.origin, message.reply_to), (MessageKey(40), Origin::Generated, turn.reply_to));
+        assert_eq!((message.author, message.author_name.as_str()), (Author::Persona(turn.persona.id), "ada"));
+        assert_eq!(scene.store().by_nonce(scene.room, &turn.nonce()).await.unwrap().as_ref(), Some(message));
+    }
+
+    #[tokio::test]
+    async fn what_the_platform_posted_after_all_is_history_whatever_we_thought() {
+        let (scene, turn) = queued().await;
+        scene.store().begin_post(turn.id, at(10)).await.unwrap();
+        scene.store().end_turn(turn.id, TurnEnd::Expired, at(12)).await.unwrap();
+        assert_eq!(state(&scene, &turn).await, "expired");
+        scene.store().finish_post(&turn, MessageKey(40), at(11)).await.unwrap();
+        assert_eq!(state(&scene, &turn).await, "posted");
+        assert_eq!(scene.texts().await, ["as I said"]);
+    }
+}

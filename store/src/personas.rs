@@ -150,3 +150,45 @@ impl Store {
         Ok(rows.into_iter().map(Persona::from).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat::Consent;
+
+    use super::*;
+    use crate::scene::{Scene, at};
+
+    #[tokio::test]
+    async fn a_member_has_one_persona_with_its_own_name() {
+        let scene = Scene::new().await;
+        let proof = scene.ada.may_imitate().unwrap();
+        let persona = scene.store().persona(proof).await.unwrap();
+        assert_eq!(scene.store().persona(proof).await.unwrap(), persona);
+        assert_eq!((persona.member, persona.name.as_str()), (scene.ada.id, "ada"));
+        assert_eq!(scene.store().personas(scene.community.id).await.unwrap(), [persona]);
+    }
+
+    #[tokio::test]
+    async fn summoning_and_dismissing_say_whether_they_did() {
+        let scene = Scene::new().await;
+        let ada = scene.summon_ada().await;
+        let store = scene.store();
+        assert!(!store.summon(scene.room, ada.id, Some(scene.bob.id), at(2)).await.unwrap());
+        assert_eq!(store.cast(scene.room).await.unwrap(), std::slice::from_ref(&ada));
+        assert!(store.dismiss(scene.room, ada.id).await.unwrap());
+        assert!(!store.dismiss(scene.room, ada.id).await.unwrap());
+        assert_eq!(store.cast(scene.room).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn who_refused_and_agrees_again_gets_the_same_persona_but_no_cast() {
+        let scene = Scene::new().await;
+        let ada = scene.summon_ada().await;
+        let proof = scene.ada.may_imitate().unwrap();
+        scene.store().set_consent(scene.ada.id, Consent::Refused, at(2)).await.unwrap();
+        assert!(matches!(scene.store().persona(proof).await, Err(StoreError::ConsentWithdrawn(_))));
+        scene.store().set_consent(scene.ada.id, Consent::Granted, at(3)).await.unwrap();
+        assert_eq!(scene.store().persona(proof).await.unwrap(), ada);
+        assert_eq!(scene.store().cast(scene.room).await.unwrap(), []);
+    }
+}

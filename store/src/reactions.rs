@@ -35,8 +35,8 @@ impl Store {
              ), reacted as (
                 insert into reaction (room_id, message_key, emoji, member_id)
                 select m.room_id, m.message_key, g.emoji, g.member_id
-                from given g join message m on m.room_id = $1 and m.message_key = g.message_key
-                join author using (member_id)
+                from given g join author using (member_id)
+                join message m on m.room_id = $1 and m.message_key = g.message_key
                 where m.deleted_at is null
                 order by m.message_key, g.emoji, g.member_id
                 on conflict do nothing
@@ -93,5 +93,77 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|(key, emoji, total)| (MessageKey(key), emoji, total)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Scene, at, community, member, said};
+
+    fn by(key: i64, emoji: &str, member: MemberId) -> NewReaction<'_> {
+        NewReaction { key: MessageKey(key), emoji, by: Some(member), count: 1 }
+    }
+
+    fn total(key: i64, emoji: &str, count: u32) -> NewReaction<'_> {
+        NewReaction { key: MessageKey(key), emoji, by: None, count }
+    }
+
+    async fn scene() -> Scene {
+        let scene = Scene::new().await;
+        let batch = [said(1, scene.ada.id, "hi"), said(2, scene.bob.id, "ho")];
+        scene.store().record_batch(scene.room, &batch).await.unwrap();
+        scene
+    }
+
+    async fn shown(scene: &Scene) -> Vec<String> {
+        let reactions = scene.store().reactions(scene.room, &[MessageKey(1), MessageKey(2)]).await.unwrap();
+        reactions.into_iter().map(|(key, emoji, count)| format!("{key} {emoji} {count}")).collect()
+    }
+
+    #[tokio::test]
+    async fn reacting_twice_counts_once_and_can_be_taken_back() {
+        let scene = scene().await;
+        let batch = [by(1, "+1", scene.ada.id), by(1, "+1", scene.bob.id), by(1, "ok", scene.bob.id)];
+        scene.store().react_batch(scene.room, &batch).await.unwrap();
+        scene.store().react_batch(scene.room, &batch).await.unwrap();
+        assert_eq!(shown(&scene).await, ["1 +1 2", "1 ok 1"]);
+        scene.store().unreact(scene.room, MessageKey(1), "+1", scene.ada.id).await.unwrap();
+        assert_eq!(shown(&scene).await, ["1 +1 1", "1 ok 1"]);
+    }
+
+    #[tokio::test]
+    async fn a_total_is_replaced_and_people_are_part_of_it() {
+        let scene = scene().await;
+        let batch = [total(2, "+1", 5), total(2, "ok", 1), by(2, "+1", scene.ada.id), by(2, "ok", scene.ada.id)];
+        scene.store().react_batch(scene.room, &batch).await.unwrap();
+        scene.store().react_batch(scene.room, &[total(2, "+1", 4), by(2, "ok", scene.bob.id)]).await.unwrap();
+        assert_eq!(shown(&scene).await, ["2 +1 4", "2 ok 2"]);
+    }
+
+    #[tokio::test]
+    async fn reactions_without_a_message_or_from_elsewhere_are_dropped() {
+        let scene = scene().await;
+        let elsewhere = community(scene.store(), "strangers").await;
+        let stranger = member(scene.store(), &elsewhere, "ada").await;
+        scene.store().delete_messages(scene.room, &[MessageKey(2)], at(9)).await.unwrap();
+        let batch = [
+            by(9, "+1", scene.ada.id),
+            by(1, "+1", stranger.id),
+            total(9, "+1", 2),
+            total(2, "+1", 2),
+            total(1, "x", 0),
+        ];
+        scene.store().react_batch(scene.room, &batch).await.unwrap();
+        scene.store().react_batch(scene.room, &[]).await.unwrap();
+        assert_eq!(shown(&scene).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_message_loses_its_reactions() {
+        let scene = scene().await;
+        scene.store().react_batch(scene.room, &[by(1, "+1", scene.bob.id), total(1, "ok", 2)]).await.unwrap();
+        scene.store().delete_messages(scene.room, &[MessageKey(1)], at(9)).await.unwrap();
+        assert_eq!(shown(&scene).await, [""; 0]);
     }
 }

@@ -134,3 +134,37 @@ impl Store {
         rows.into_iter().map(Room::try_from).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Scene, room};
+
+    #[tokio::test]
+    async fn a_room_is_found_by_its_id_and_its_platform() {
+        let scene = Scene::new().await;
+        let lounge = room(scene.store(), &scene.community, "lounge").await;
+        assert_eq!(lounge.id, scene.room);
+        let parent = Some(lounge.id);
+        let new = NewRoom { community: scene.community.id, external_id: "thread", title: "", parent };
+        let thread = scene.store().room(&new).await.unwrap();
+        assert_eq!(scene.store().room_by_id(thread.id).await.unwrap(), Some(thread.clone()));
+        assert_eq!(scene.store().room_by_id(RoomId(999)).await.unwrap(), None);
+        assert_eq!(scene.store().rooms_of(Platform::Web).await.unwrap(), [lounge, thread]);
+        assert_eq!(scene.store().rooms_of(Platform::Discord).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn only_rooms_with_something_to_do_are_started() {
+        let scene = Scene::new().await;
+        let ids = async || -> Vec<RoomId> {
+            scene.store().rooms_with_cast().await.unwrap().into_iter().map(|room| room.id).collect()
+        };
+        assert_eq!(ids().await, []);
+        let ada = scene.summon_ada().await;
+        assert_eq!(ids().await, [scene.room]);
+        scene.enqueue(&ada, "reply:1").await.unwrap();
+        scene.store().dismiss(scene.room, ada.id).await.unwrap();
+        assert_eq!(ids().await, [scene.room], "a turn is unfinished");
+    }
+}

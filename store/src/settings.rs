@@ -57,3 +57,39 @@ fn read(stored: Value) -> serde_json::Result<RoomSettings> {
 fn unreadable(error: serde_json::Error) -> StoreError {
     StoreError::Corrupt { what: format!("room settings with a fault ({error})") }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat::{ForcedSpeaker, MessageKey, Pacing, PersonaId, Sampling};
+    use serde_json::json;
+
+    use super::*;
+    use crate::scene::{Scene, at};
+
+    #[tokio::test]
+    async fn what_is_set_comes_back_and_the_last_setting_stays() {
+        let scene = Scene::new().await;
+        let store = scene.store();
+        assert_eq!(store.settings(scene.room).await.unwrap(), RoomSettings::default());
+        let mut settings = RoomSettings {
+            topic: Some("trains".to_owned()),
+            speakers: vec![ForcedSpeaker { persona: PersonaId(7), weight: 0.25 }],
+            pacing: Pacing::custom(0.1, 0.2, 30.5).unwrap(),
+            idle_seconds: Some(60),
+            sampling: Sampling::new(0.7, 0.95, 0).unwrap(),
+            window_after: Some(MessageKey(i64::MAX - 1)),
+        };
+        store.save_settings(scene.room, &settings, Some(scene.bob.id), at(1)).await.unwrap();
+        assert_eq!(store.settings(scene.room).await.unwrap(), settings);
+        settings.topic = None;
+        store.save_settings(scene.room, &settings, None, at(2)).await.unwrap();
+        assert_eq!(store.settings(scene.room).await.unwrap(), settings);
+    }
+
+    #[test]
+    fn a_document_from_before_a_setting_existed_is_read() {
+        let settings = read(json!({ "topic": "trains" })).unwrap();
+        assert_eq!(settings, RoomSettings { topic: Some("trains".to_owned()), ..RoomSettings::default() });
+        assert!(read(json!({ "topic": 5 })).is_err());
+    }
+}

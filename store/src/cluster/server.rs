@@ -43,7 +43,8 @@ const SETTINGS: [&str; 17] = [
     "log_error_verbosity=terse",
     "cluster_name=groupchat",
 ];
-const NOT_DURABLE: [&str; 3] = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"];
+/// For tests, many of which run at once. A commit still survives the death of the server, though not of the machine.
+const NOT_DURABLE: [&str; 3] = ["fsync=off", "full_page_writes=off", "max_connections=300"];
 
 /// The server of a cluster, running or not.
 #[derive(Debug)]
@@ -74,6 +75,11 @@ impl Server {
 
     pub(super) fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    #[cfg(test)]
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.pid_file().map(|(pid, _)| pid)
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -119,7 +125,7 @@ impl Server {
         for _ in attempts(START_TIMEOUT) {
             match self.state() {
                 State::Ready => return Ok(false),
-                State::Busy => thread::sleep(POLL),
+                State::Busy => {}
                 State::Down => return self.launch(binaries, owner).map(|()| true),
             }
         }
@@ -136,7 +142,6 @@ impl Server {
                 Err(said) if said.contains("is still in use") || said.contains("lock file") => complaint = said,
                 Err(said) => return Err(ClusterError::Start { reason: said, log: self.log.clone() }),
             }
-            thread::sleep(POLL);
         }
         Err(ClusterError::Start { reason: complaint, log: self.log.clone() })
     }
@@ -158,7 +163,6 @@ impl Server {
                 reap(child);
                 return Ok(Ok(()));
             }
-            thread::sleep(POLL);
         }
         reap(child);
         Err(self.not_ready())
@@ -188,7 +192,6 @@ impl Server {
             if self.state() == State::Down {
                 return;
             }
-            thread::sleep(POLL);
         }
         tracing::warn!(data = %self.data.display(), "the private PostgreSQL is still stopping");
     }
@@ -270,9 +273,17 @@ impl Server {
     }
 }
 
-/// The steps of a wait that polls.
-fn attempts(timeout: Duration) -> std::ops::Range<u128> {
-    0..timeout.as_millis() / POLL.as_millis()
+/// The steps of a wait that polls, with a pause before each but the first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starting a server blocks, as its documentation says, and sends no event"
+)]
+fn attempts(timeout: Duration) -> impl Iterator<Item = u128> {
+    (0..timeout.as_millis() / POLL.as_millis()).inspect(|&step| {
+        if step > 0 {
+            thread::sleep(POLL);
+        }
+    })
 }
 
 /// A killed postmaster that stays a zombie would keep its successor from starting.
@@ -285,4 +296,29 @@ fn complaint(said: &str) -> String {
     let reason = |line: &&str| ["FATAL:", "PANIC:", "error:"].iter().any(|mark| line.contains(mark));
     let line = said.lines().find(reason).or_else(|| said.lines().rev().find(|line| !line.trim().is_empty()));
     line.unwrap_or("it ended without a word").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_says_why_is_found() {
+        let said =
+            "LOG: starting\nFATAL:  could not create shared memory segment\nLOG:  database system is shut down\n";
+        assert_eq!(complaint(said), "FATAL:  could not create shared memory segment");
+        assert_eq!(complaint("initdb: error: no space left on device\n"), "initdb: error: no space left on device");
+        assert_eq!(complaint("something odd\n\n"), "something odd");
+        assert_eq!(complaint(""), "it ended without a word");
+    }
+
+    #[test]
+    fn a_long_log_is_moved_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::new(folder.path(), folder.path().to_owned(), false);
+        fs::write(&server.log, vec![b'x'; MAX_LOG_BYTES as usize + 1]).unwrap();
+        server.bound_log().unwrap();
+        assert_eq!(fs::metadata(&server.log).unwrap().len(), 0);
+        assert!(fs::metadata(folder.path().join("server.log.old")).unwrap().len() > MAX_LOG_BYTES);
+    }
 }
