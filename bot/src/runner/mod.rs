@@ -1,0 +1,9 @@
+//! The model runner as the bot sees it: a client for its HTTP interface, and a supervisor for the child process.
+//!
+//! The client speaks to any server with OpenAI's interface. Neither knows what the words are for.
+
+mod client;
+mod process;
+
+pub use client::{BadAddress, Draw, RunnerClient, RunnerError};
+pub use process::{RunnerOptions, RunnerProcess};

@@ -1,0 +1,104 @@
+//! The model runner as a child of the bot: this program's own subcommand, with a tiny model of random weights.
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::{fs, path::Path, time::Duration};
+
+use bot::runner::{Draw, RunnerClient, RunnerError, RunnerOptions, RunnerProcess};
+use chat::Sampling;
+use model_runner::testing::TinyModel;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// More than anything here takes, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Supervised {
+    folder: TempDir,
+    client: watch::Receiver<Option<RunnerClient>>,
+    shutdown: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+impl Supervised {
+    fn start(model: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tiny.gguf");
+        fs::write(&file, model).unwrap();
+        let options = RunnerOptions { model: file, threads: Some(1), context: Some(1024) };
+        let program = env!("CARGO_BIN_EXE_groupchat").into();
+        let process = RunnerProcess::with_program(options, program, vec!["model-runner".into()]);
+        let shutdown = CancellationToken::new();
+        let client = process.client();
+        Self { folder, client, shutdown: shutdown.clone(), ended: tokio::spawn(process.run(shutdown)) }
+    }
+
+    async fn client(&mut self) -> RunnerClient {
+        timeout(PATIENCE, self.client.wait_for(Option::is_some)).await.unwrap().unwrap().clone().unwrap()
+    }
+
+    async fn no_client(&mut self) {
+        timeout(PATIENCE, self.client.wait_for(Option::is_none)).await.unwrap().unwrap();
+    }
+
+    /// The process whose command line names this test's folder.
+    fn child(&self) -> Option<Pid> {
+        fs::read_dir("/proc").unwrap().find_map(|entry| {
+            let entry = entry.unwrap();
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            names(&entry.path(), self.folder.path()).then(|| Pid::from_raw(pid))?
+        })
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.ended).await.unwrap().unwrap();
+    }
+}
+
+fn names(process: &Path, folder: &Path) -> bool {
+    let command = fs::read(process.join("cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy())
+}
+
+fn draw() -> Draw {
+    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+    Draw { sampling, max_tokens: 20, seed: 1, stop: vec![] }
+}
+
+#[tokio::test]
+async fn a_killed_child_is_started_again_and_answers_the_same() {
+    let mut supervised = Supervised::start(&TinyModel::default().to_bytes());
+    let client = supervised.client().await;
+    assert_eq!(client.model_name(), "tiny");
+    let answer = client.complete("hello", &draw()).await.unwrap();
+    assert!(!answer.is_empty());
+
+    kill_process(supervised.child().unwrap(), Signal::KILL).unwrap();
+    supervised.no_client().await;
+    let error = client.complete("hello", &draw()).await.unwrap_err();
+    assert!(matches!(error, RunnerError::Unavailable(_) | RunnerError::Broken(_)), "{error}");
+
+    let client = supervised.client().await;
+    assert_eq!(client.complete("hello", &draw()).await.unwrap(), answer);
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_model_is_given_up_at_once() {
+    let whole = TinyModel::default().to_bytes();
+    let mut supervised = Supervised::start(&whole[..whole.len() / 2]);
+    timeout(PATIENCE, &mut supervised.ended).await.unwrap().unwrap();
+    assert!(supervised.client.borrow().is_none());
+    assert!(supervised.child().is_none());
+}
+
+#[tokio::test]
+async fn shutdown_leaves_no_child() {
+    let mut supervised = Supervised::start(&TinyModel::default().to_bytes());
+    supervised.client().await;
+    supervised.shutdown.cancel();
+    timeout(PATIENCE, &mut supervised.ended).await.unwrap().unwrap();
+    assert!(supervised.child().is_none());
+}
