@@ -141,8 +141,9 @@ create table outbox (                      -- written before a platform is calle
     started_at  timestamptz,
     ended_at    timestamptz,
     message_key bigint,                    -- what the platform called it
-    unique (room_id, cause),
     check ((state = 'posted') = (message_key is not null))
 );
+-- A cause has one turn. One that ended without a message (cancelled, refused, too late) lets another have its cause.
+create unique index outbox_cause on outbox (room_id, cause) where state in ('pending', 'posting', 'posted');
 create index outbox_persona on outbox (persona_id);
 create index outbox_unfinished on outbox (room_id) where state in ('pending', 'posting');

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! groupchat: a bot that learns how a group of friends talks and then talks like them.
+//!
+//! [`App`] is the whole of it without a command line: platforms hand it events and commands, it keeps the history, lets
+//! each room decide who speaks, and posts through the platforms. See ARCHITECTURE.md for the path of a message.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod community;
+pub mod config;
+pub mod director;
+pub mod event;
+pub mod import;
+pub mod platform;
+pub mod quotas;
+mod room;
+pub mod runner;
+pub mod voice;
+
+pub use app::{App, AppOptions, Outcome, RoomView};
+pub use clock::Clock;

@@ -102,7 +102,6 @@ mod tests {
         assert_eq!(store.activity(other.id).await.unwrap()[0].messages, 0);
         assert_eq!(store.personas(other.id).await.unwrap(), []);
         assert_eq!(store.spoken(other.id, 10).await.unwrap(), []);
-        assert_eq!(store.message_count(other.id).await.unwrap(), 0);
         assert_eq!(store.latest(their_room.id, 10).await.unwrap(), []);
         assert!(!store.summon(their_room.id, ada.id, None, crate::scene::at(2)).await.unwrap());
         assert_eq!(store.cast(their_room.id).await.unwrap(), []);

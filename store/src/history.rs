@@ -218,20 +218,6 @@ impl Store {
             .collect())
     }
 
-    /// How many messages the history of a community holds, without deleted ones.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn message_count(&self, community: CommunityId) -> Result<i64> {
-        Ok(sqlx::query_scalar(
-            "select count(*) from message m join room r using (room_id)
-             where r.community_id = $1 and m.deleted_at is null",
-        )
-        .bind(community.0)
-        .fetch_one(&self.pool)
-        .await?)
-    }
-
     /// How many messages the history of a room holds, without deleted ones.
     ///
     /// # Errors

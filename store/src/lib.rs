@@ -149,7 +149,7 @@ mod tests {
         let scene = Scene::new().await;
         scene.store().record(scene.room, &said(1, scene.ada.id, "hi")).await.unwrap();
         let again = Store::connect(&scene.database.url, Duration::from_secs(5)).await.unwrap();
-        assert_eq!(again.message_count(scene.community.id).await.unwrap(), 1);
+        assert_eq!(again.room_message_count(scene.room).await.unwrap(), 1);
         again.close().await;
     }
 

@@ -253,7 +253,7 @@ mod tests {
         let doubled: Vec<_> = batch.iter().chain(&batch[18..]).copied().collect();
         let second = scene.store().record_batch(scene.room, &doubled).await.unwrap();
         assert_eq!(second, BatchOutcome { stored: 5, known: 17, forgotten: 0 });
-        assert_eq!(scene.store().message_count(scene.community.id).await.unwrap(), 20);
+        assert_eq!(scene.store().room_message_count(scene.room).await.unwrap(), 20);
     }
 
     #[tokio::test]
@@ -282,7 +282,7 @@ mod tests {
         let batch = [said(1, scene.ada.id, "hi"), said(2, stranger.id, "let me in")];
         let refused = scene.store().record_batch(scene.room, &batch).await;
         assert!(matches!(refused, Err(StoreError::Unknown { what: "author" })), "{refused:?}");
-        assert_eq!(scene.store().message_count(scene.community.id).await.unwrap(), 0);
+        assert_eq!(scene.store().room_message_count(scene.room).await.unwrap(), 0);
         for author in [Author::Member(MemberId(999)), Author::Persona(PersonaId(999))] {
             let refused = scene.store().record(scene.room, &NewMessage { author, ..said(1, scene.ada.id, "hi") }).await;
             assert!(matches!(refused, Err(StoreError::Unknown { what: "author" })), "{refused:?}");

@@ -26,7 +26,8 @@ pub struct NewTurn<'a> {
     pub room: RoomId,
     /// Who.
     pub persona: PersonaId,
-    /// Why, as a name that is unique within the room: the same cause never has two turns.
+    /// Why, as a name that is unique within the room: the same cause never has two turns, unless the first ended without
+    /// a message.
     pub cause: &'a str,
     /// What to say.
     pub text: &'a str,
@@ -172,8 +173,8 @@ macro_rules! select_turn {
 }
 
 impl Store {
-    /// Puts a turn into the outbox. None where its cause already has one, or where the persona's member does not consent
-    /// (any more) or is of another community.
+    /// Puts a turn into the outbox. None where its cause already has one that was posted or may yet be, or where the
+    /// persona's member does not consent (any more) or is of another community.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -188,7 +189,7 @@ impl Store {
              ), queued as (
                 insert into outbox (room_id, persona_id, cause, text, reply_to, due_at, expires_at)
                 select room_id, persona_id, $3, $4, $5, $6, $7 from willing
-                on conflict (room_id, cause) do nothing
+                on conflict (room_id, cause) where state in ('pending', 'posting', 'posted') do nothing
                 returning *
              ) ",
             select_turn!("queued", "")
@@ -231,7 +232,10 @@ impl Store {
         sqlx::query(
             "with posted as (
                 update outbox set state = 'posted', message_key = coalesce(message_key, $2),
-                    ended_at = case when state = 'posted' then ended_at else $3 end
+                    ended_at = case when state = 'posted' then ended_at else $3 end,
+                    -- An end that was premature may have let another turn have the cause.
+                    cause = case when state in ('pending', 'posting', 'posted') then cause
+                        else cause || ', ended early as ' || outbox_id end
                 where outbox_id = $1
                 returning *
              )
@@ -278,18 +282,6 @@ impl Store {
         .await?;
         rows.into_iter().map(Turn::try_from).collect()
     }
-
-    /// Whether a cause already has its turn, however that ended.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn has_cause(&self, room: RoomId, cause: &str) -> Result<bool> {
-        Ok(sqlx::query_scalar("select exists (select from outbox where room_id = $1 and cause = $2)")
-            .bind(room.0)
-            .bind(cause)
-            .fetch_one(&self.pool)
-            .await?)
-    }
 }
 
 #[cfg(test)]
@@ -315,14 +307,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cause_has_one_turn_however_it_ends() {
+    async fn a_cause_has_one_turn_until_that_ended_without_a_message() {
         let (scene, turn) = queued().await;
         assert_eq!((turn.state, turn.text.as_str(), turn.started_at), (TurnState::Pending, "as I said", None));
         assert!(scene.enqueue(&turn.persona, "reply:1").await.is_none());
         scene.store().end_turn(turn.id, TurnEnd::Cancelled, at(2)).await.unwrap();
+        let second = scene.enqueue(&turn.persona, "reply:1").await.unwrap();
+        scene.store().begin_post(second.id, at(10)).await.unwrap();
+        scene.store().finish_post(&second, MessageKey(40), at(11)).await.unwrap();
         assert!(scene.enqueue(&turn.persona, "reply:1").await.is_none());
-        assert!(scene.store().has_cause(scene.room, "reply:1").await.unwrap());
-        assert!(!scene.store().has_cause(scene.room, "reply:2").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn two_turns_of_a_cause_that_were_posted_after_all_are_both_history() {
+        let (scene, first) = queued().await;
+        scene.store().begin_post(first.id, at(10)).await.unwrap();
+        scene.store().end_turn(first.id, TurnEnd::Cancelled, at(11)).await.unwrap();
+        let second = scene.enqueue(&first.persona, "reply:1").await.unwrap();
+        scene.store().begin_post(second.id, at(12)).await.unwrap();
+        scene.store().finish_post(&second, MessageKey(41), at(13)).await.unwrap();
+        scene.store().finish_post(&first, MessageKey(40), at(14)).await.unwrap();
+        assert_eq!(scene.texts().await.len(), 2);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use chat::OutboxId;
 use rustix::process::Pid;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -62,6 +63,17 @@ impl TestDatabase {
     /// A connection of its own, for what a test looks at behind the store's back.
     pub async fn connection(&self) -> PgConnection {
         connect(&self.url).await
+    }
+
+    /// Leaves a turn that was posted as a crash leaves it between the platform's answer and our own note of it: still
+    /// being posted, and not in the history.
+    pub async fn unmark_posted(&self, turn: OutboxId) {
+        let mut connection = self.connection().await;
+        let unmark = format!(
+            "update outbox set state = 'posting', message_key = null, ended_at = null where outbox_id = {turn}"
+        );
+        execute(&mut connection, unmark).await;
+        execute(&mut connection, format!("delete from message where nonce = 'outbox:{turn}'")).await;
     }
 }
 

@@ -1,0 +1,183 @@
+//! `groupchat demo`: a group talks on a local web page, with nothing to set up.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use chat::{Pacing, Platform, RoomId, RoomSettings};
+use clap::Args;
+use corpus::import::Options;
+use secrecy::SecretString;
+use store::{NewCommunity, Store};
+use tokio::net::TcpListener;
+
+use super::{
+    database::Database,
+    lock::DataLock,
+    serve::{Service, WebPage},
+    shutdown_on_signal, start_logging,
+};
+use crate::{
+    Clock,
+    config::{self, Model},
+    event::Place,
+    import::{self, Report, Target},
+    quotas::Limits,
+};
+
+/// The chat log that ships with the program.
+const SAMPLE: &[u8] = include_bytes!("../../../sample/result.json");
+
+/// How many personas are in the room at first: the busiest members.
+const FIRST_CAST: usize = 5;
+/// After how many seconds of silence the personas chat among themselves at first.
+const FIRST_IDLE_SECONDS: u64 = 20;
+const DEFAULT_PORT: u16 = 8017;
+
+/// The demo's options.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Talk like the people of your own exports instead of the sample group: files or folders
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    history: Vec<PathBuf>,
+    /// Speak with a model in GGUF instead of Markov chains
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The port of the web page on 127.0.0.1; 0 for any free one
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// The folder for everything that is kept
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// A Postgres server to use instead of a private one
+    #[arg(long, value_name = "URL", env = "GROUPCHAT__DATABASE__URL", hide_env_values = true)]
+    database_url: Option<SecretString>,
+    /// What is logged to standard error
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+/// Runs the demo until it is interrupted.
+pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+    start_logging(&args.log)?;
+    let shutdown = shutdown_on_signal()?;
+    let clock = Clock::system();
+    let data = args.data.map_or_else(|| config::default_data_folder().map(|folder| folder.join("demo")), Ok)?;
+    let _lock = DataLock::take(&data)?;
+    let listener = listen(args.port).await?;
+    eprintln!("Starting the history in {} ...", data.display());
+    let database = Database::open(args.database_url.as_ref(), &data).await?;
+    let shown = prepare(&database.store, &args.history, &clock).await?;
+    let page = WebPage { listener, place: shown.place, room: shown.room, hosts: Vec::new() };
+    let model = Model { path: args.model, ..Model::default() };
+    eprintln!("Everything stays on this machine. Ctrl-C ends it; the next start goes on where it was.");
+    Service { database, page: Some(page), model, limits: Limits::default(), clock, shutdown }.run().await
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; --port 0 takes any port that is free"))
+}
+
+/// The room that the page shows.
+struct Shown {
+    place: Place,
+    room: store::Room,
+}
+
+/// Imports what the demo talks like, unless that is done already, and sets up a room that was not used before.
+async fn prepare(store: &Store, history: &[PathBuf], clock: &Clock) -> anyhow::Result<Shown> {
+    let community = community_id(history)?;
+    let source = if history.is_empty() { "the sample group".to_owned() } else { "your history".to_owned() };
+    let target = Target::Web { community: community.clone(), title: None };
+    let rooms = if history.is_empty() {
+        import_sample(store, &target).await?
+    } else {
+        import_files(store, history, &target).await?
+    };
+    let Some(room) = busiest(store, &rooms).await? else {
+        bail!("{source} holds no message; name an export with messages in it with --history");
+    };
+    store.declare_consent(room.community, clock.now()).await?;
+    set_up(store, &room, clock).await?;
+    let title =
+        store.community(&NewCommunity { platform: Platform::Web, external_id: &community, title: "" }).await?.title;
+    let place = Place {
+        platform: Platform::Web,
+        community,
+        community_title: title,
+        room: room.external_id.clone(),
+        room_title: room.title.clone(),
+    };
+    Ok(Shown { place, room })
+}
+
+/// A community of its own for each history, so that one person's friends never talk with another's.
+fn community_id(history: &[PathBuf]) -> anyhow::Result<String> {
+    if history.is_empty() {
+        return Ok("sample".to_owned());
+    }
+    let paths: Vec<String> = history
+        .iter()
+        .map(|path| {
+            let whole = path.canonicalize().with_context(|| format!("there is no {}", path.display()))?;
+            Ok(whole.display().to_string())
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(format!("history:{}", paths.join(":")))
+}
+
+async fn import_sample(store: &Store, target: &Target) -> anyhow::Result<Vec<RoomId>> {
+    let mut file = tempfile::Builder::new().suffix(".json").tempfile().context("cannot write a temporary file")?;
+    file.write_all(SAMPLE).context("cannot write a temporary file")?;
+    let report = import::file(store, file.path(), &Options::default(), target, |_| {}).await?;
+    Ok(report.rooms)
+}
+
+async fn import_files(store: &Store, history: &[PathBuf], target: &Target) -> anyhow::Result<Vec<RoomId>> {
+    let mut reports = Report::default();
+    for source in import::expand(history)? {
+        match super::import::with_progress(store, &source.path, &Options::default(), target).await {
+            Ok(report) => reports.add(report),
+            Err(error) if source.may_be_skipped(&error) => eprintln!("skipped: {error:#}"),
+            Err(error) => return Err(error),
+        }
+    }
+    eprint!("{reports}");
+    Ok(reports.rooms)
+}
+
+async fn busiest(store: &Store, rooms: &[RoomId]) -> anyhow::Result<Option<store::Room>> {
+    let mut best = None;
+    for id in rooms {
+        let messages = store.room_message_count(*id).await?;
+        if best.is_none_or(|(most, _)| messages > most) && messages > 0 {
+            best = Some((messages, *id));
+        }
+    }
+    match best {
+        Some((_, id)) => Ok(store.room_by_id(id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Fills a room that nobody has set up yet: the busiest members, lively, chatting while somebody looks.
+async fn set_up(store: &Store, room: &store::Room, clock: &Clock) -> anyhow::Result<()> {
+    if store.settings(room.id).await? != RoomSettings::default() {
+        return Ok(());
+    }
+    let active = store.activity(room.community).await?;
+    for proof in active.iter().filter_map(|a| a.member.may_imitate()).take(FIRST_CAST) {
+        let persona = store.persona(proof).await?;
+        store.summon(room.id, persona.id, None, clock.now()).await?;
+    }
+    let settings =
+        RoomSettings { pacing: Pacing::Chatty, idle_seconds: Some(FIRST_IDLE_SECONDS), ..RoomSettings::default() };
+    store.save_settings(room.id, &settings, None, clock.now()).await?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What `demo` and `run` have in common: the app with its platforms, from start to shutdown.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rand::Rng;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::database::Database;
+use crate::{
+    App, AppOptions, Clock,
+    config::Model,
+    event::Place,
+    platform::{
+        Platform,
+        web::{self, WebPlatform},
+    },
+    quotas::Limits,
+    runner::{RunnerClient, RunnerOptions, RunnerProcess},
+    voice::Voice,
+};
+
+/// A web page to be served.
+pub(super) struct WebPage {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Which room it shows.
+    pub place: Place,
+    /// The room.
+    pub room: store::Room,
+    /// The host names under which it may be asked for, beside those of this machine.
+    pub hosts: Vec<String>,
+}
+
+/// What is to be run.
+pub(super) struct Service {
+    pub database: Database,
+    pub page: Option<WebPage>,
+    pub model: Model,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub shutdown: CancellationToken,
+}
+
+impl Service {
+    /// Runs until the shutdown, then finishes what is in hand.
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Service { database, page, model, limits, clock, shutdown } = self;
+        let store = database.store.clone();
+        let (voice, runner) = voice(model, &shutdown)?;
+        let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
+        let web =
+            page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
+        platforms.extend(web.clone().map(|web| web as Arc<dyn Platform>));
+        let app = App::new(AppOptions {
+            store,
+            platforms,
+            voice,
+            limits,
+            clock,
+            seed: rand_seed(),
+            shutdown: shutdown.clone(),
+        });
+        app.start().await?;
+        let serving = async {
+            match (page, web) {
+                (Some(page), Some(web)) => {
+                    let address = page.listener.local_addr().context("cannot tell where the page listens")?;
+                    println!("groupchat is listening on http://{address}");
+                    web::serve(page.listener, web, app.clone(), page.hosts, shutdown.clone()).await
+                }
+                _ => {
+                    shutdown.cancelled().await;
+                    Ok(())
+                }
+            }
+        };
+        // The database is looked after until the rooms have finished, since finishing needs it.
+        let finished = CancellationToken::new();
+        let work = async {
+            let served = serving.await;
+            shutdown.cancel();
+            app.stopped().await;
+            finished.cancel();
+            served
+        };
+        let (served, (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner);
+        served?;
+        database.store.close().await;
+        Ok(())
+    }
+}
+
+/// The voice that a configuration asks for, and what keeps it alive.
+fn voice(model: Model, shutdown: &CancellationToken) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
+    let (voice, process) = match model {
+        Model { path: Some(path), threads, context, .. } => {
+            let process = RunnerProcess::new(RunnerOptions { model: path, threads, context });
+            (Voice::runner(process.client()), Some(process))
+        }
+        Model { url: Some(url), api_key, name, .. } => {
+            let client = RunnerClient::new(&url, api_key, name).context("in the configuration: model.url")?;
+            (Voice::remote(client), None)
+        }
+        Model { .. } => (Voice::markov(), None),
+    };
+    let shutdown = shutdown.clone();
+    let keep_alive = async move {
+        if let Some(process) = process {
+            process.run(shutdown).await;
+        }
+    };
+    Ok((voice, keep_alive))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process begins with a seed that nobody can guess")]
+fn rand_seed() -> u64 {
+    rand::rng().random()
+}

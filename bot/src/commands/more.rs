@@ -1,0 +1,15 @@
+//! `/more`: have them talk on now.
+
+use super::Answer;
+use crate::room::RoomTask;
+
+pub(super) fn ask(room: &mut RoomTask, turns: u32) -> Answer {
+    if room.cast().is_empty() {
+        return Answer::refused("Nobody is in the room; /summon brings somebody in.");
+    }
+    room.ask_for(turns);
+    Answer::asker(match turns {
+        1 => "One more, coming up.".to_owned(),
+        turns => format!("{turns} more, coming up."),
+    })
+}

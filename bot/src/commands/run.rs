@@ -1,0 +1,40 @@
+//! Doing what a command says. Each command is a file of its own; this one only finds it.
+
+use chat::Member;
+
+use super::{
+    Answer, Command, cast, consent, forgetme, help, idle, more, pace, privacy, reset, say, speaker, summon, topic, tune,
+};
+use crate::room::RoomTask;
+
+/// Who gave a command.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The member who gave it.
+    pub member: Member,
+}
+
+/// Does it. What goes wrong underneath is logged here and becomes a sentence.
+pub(crate) async fn run(room: &mut RoomTask, caller: &Caller, command: Command) -> Answer {
+    let answer = match command {
+        Command::Summon(names) => summon::summon(room, caller, &names).await,
+        Command::Dismiss(names) => summon::dismiss(room, caller, &names).await,
+        Command::Cast => cast::show(room).await,
+        Command::Topic(topic) => topic::set(room, caller, topic).await,
+        Command::Speaker(speakers) => speaker::set(room, caller, &speakers).await,
+        Command::Pace(pacing) => pace::show_or_set(room, caller, pacing).await,
+        Command::Idle(idle) => idle::show_or_set(room, caller, idle).await,
+        Command::Say { name, text } => Ok(say::say(room, &name, &text)),
+        Command::More(turns) => Ok(more::ask(room, turns)),
+        Command::Reset => reset::reset(room, caller).await,
+        Command::Tune(tune) => tune::show_or_set(room, caller, tune).await,
+        Command::Consent(consent) => consent::show_or_set(room, caller, consent).await,
+        Command::ForgetMe { confirmed } => forgetme::forget(room, caller, confirmed).await,
+        Command::Privacy => Ok(privacy::show()),
+        Command::Help => Ok(help::show()),
+    };
+    answer.unwrap_or_else(|error| {
+        tracing::error!("a command failed: {error:#}");
+        Answer::refused("That did not work just now: the history cannot be reached. Please try again in a moment.")
+    })
+}

@@ -1,0 +1,113 @@
+//! What the bot knows of one community: the members' Markov voices, the group's habits, its scripts. It is learned from
+//! the history at the first event of a community and kept up to date as people speak; nothing of one community reaches
+//! another, because each has its own.
+
+use std::sync::{Mutex, MutexGuard};
+
+use anyhow::Context;
+use chat::{Cleaner, CommunityId, MemberId, Message, RoomId, ScriptSet, scripts::ScriptCounter};
+use chrono::{DateTime, Utc};
+use corpus::markov::Markov;
+use rand::Rng;
+use store::Store;
+
+use crate::director::Habits;
+
+/// How many of a community's latest messages are read. More history would be remembered longer, not better: the chains
+/// are bounded too.
+const LEARNED_MESSAGES: u32 = 60_000;
+
+/// The longest reply, in characters.
+const MAX_REPLY_CHARS: usize = 400;
+
+#[derive(Debug, Default)]
+struct Learned {
+    markov: Markov,
+    habits: Habits,
+    scripts: ScriptCounter,
+}
+
+/// What is known of one community.
+#[derive(Debug)]
+pub struct Knowledge {
+    community: CommunityId,
+    learned: Mutex<Learned>,
+}
+
+impl Knowledge {
+    /// Reads a community's history.
+    ///
+    /// # Errors
+    /// Where the history cannot be read.
+    pub async fn load(store: &Store, community: CommunityId) -> anyhow::Result<Self> {
+        let spoken = store
+            .spoken(community, LEARNED_MESSAGES)
+            .await
+            .with_context(|| format!("cannot read the history of community {community}"))?;
+        let count = spoken.len();
+        let learned = tokio::task::spawn_blocking(move || {
+            let mut learned = Learned::default();
+            for said in &spoken {
+                learned.learn(said.room, said.member, &said.text, said.sent_at);
+            }
+            learned
+        })
+        .await
+        .context("learning from the history was interrupted")?;
+        tracing::info!(%community, messages = count, "learned how the group talks");
+        Ok(Self { community, learned: Mutex::new(learned) })
+    }
+
+    /// The community.
+    pub fn community(&self) -> CommunityId {
+        self.community
+    }
+
+    /// Learns from what a member has just said.
+    pub fn learn(&self, room: RoomId, member: MemberId, text: &str, sent_at: DateTime<Utc>) {
+        self.lock().learn(room, member, text, sent_at);
+    }
+
+    /// Forgets a member.
+    pub fn forget(&self, member: MemberId) {
+        let mut learned = self.lock();
+        learned.markov.forget(member);
+        learned.habits.forget(member);
+    }
+
+    /// Looks at the habits.
+    pub fn with_habits<T>(&self, look: impl FnOnce(&Habits) -> T) -> T {
+        look(&self.lock().habits)
+    }
+
+    /// What a member's Markov voice says to the window, if it has anything to say.
+    pub fn markov_reply(
+        &self,
+        member: MemberId,
+        window: &[Message],
+        topic: Option<&str>,
+        temperature: f32,
+        rng: &mut impl Rng,
+    ) -> Option<String> {
+        let texts: Vec<&str> = window.iter().map(|message| message.text.as_str()).collect();
+        self.lock().markov.reply(member, &texts, topic, temperature, rng)
+    }
+
+    /// A cleaner for a room where these names are known.
+    pub fn cleaner(&self, names: Vec<String>) -> Cleaner {
+        let scripts: ScriptSet = self.lock().scripts.scripts();
+        Cleaner::new(names, scripts, MAX_REPLY_CHARS)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Learned {
+    fn learn(&mut self, room: RoomId, member: MemberId, text: &str, sent_at: DateTime<Utc>) {
+        self.markov.learn(member, text);
+        self.habits.learn(room, member, sent_at);
+        self.scripts.add(text);
+    }
+}

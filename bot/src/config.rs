@@ -1,0 +1,284 @@
+//! The configuration: a TOML file, the environment over it, and nothing else. It is read once and passed on.
+//!
+//! Environment variables are named `GROUPCHAT__SECTION__KEY`, as in `GROUPCHAT__MODEL__URL`. A secret comes from a
+//! variable or from a file that a `_file` key names; it is never logged.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::quotas::Limits;
+
+/// What the operator set. Every key is described in config/groupchat.toml.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the history is.
+    pub database: Database,
+    /// The web page.
+    pub web: Web,
+    /// Where words come from.
+    pub model: Model,
+    /// How much may be said.
+    pub quotas: Limits,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Where the history is: a server by URL, or a private one in a folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// A Postgres server; without it a private one is started.
+    pub url: Option<SecretString>,
+    /// A file that holds the URL.
+    pub url_file: Option<PathBuf>,
+    /// The folder of the private server and of everything else that is kept.
+    pub data: Option<PathBuf>,
+}
+
+/// The web page.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The host names, beside those of this machine, under which it may be asked for.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8017)), hosts: Vec::new() }
+    }
+}
+
+/// Where words come from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// A GGUF file, served by a runner of our own.
+    pub path: Option<PathBuf>,
+    /// An OpenAI-compatible server instead.
+    pub url: Option<String>,
+    /// Its key.
+    pub api_key: Option<SecretString>,
+    /// A file that holds the key.
+    pub api_key_file: Option<PathBuf>,
+    /// The name of the model on that server, where it serves several.
+    pub name: Option<String>,
+    /// Threads of our runner; none for one per physical core.
+    pub threads: Option<u32>,
+    /// Context of our runner, in tokens.
+    pub context: Option<u32>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A filter such as `info` or `info,bot=debug`. Message text appears from `debug` on, never before.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info,sqlx=warn".to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads the file, where there is one, and the environment over it.
+    ///
+    /// # Errors
+    /// A sentence that names the file or variable, the key and the remedy.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        Self::read(path, environment())
+    }
+
+    fn read(path: Option<&Path>, environment: BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let mut table = toml::Table::new();
+        if let Some(path) = path {
+            let text = fs::read_to_string(path).with_context(|| {
+                format!("cannot read the configuration {}; config/groupchat.toml is one to begin with", path.display())
+            })?;
+            // Read as a whole first: an error then shows line, column and what is known.
+            toml::from_str::<Config>(&text).with_context(|| format!("in the configuration {}", path.display()))?;
+            table = toml::from_str(&text).with_context(|| format!("in the configuration {}", path.display()))?;
+        }
+        for (variable, value) in &environment {
+            overlay(&mut table, variable, value)?;
+            // One at a time, so that an error can say which variable it is about.
+            Config::deserialize(table.clone())
+                .map_err(|error| anyhow::anyhow!("in the environment variable {variable}: {}", error.message()))?;
+        }
+        let mut config = Config::deserialize(table).context("in the configuration")?;
+        config.database.url = secret(config.database.url, config.database.url_file.as_deref(), "database.url")?;
+        config.model.api_key = secret(config.model.api_key, config.model.api_key_file.as_deref(), "model.api_key")?;
+        if config.model.path.is_some() && config.model.url.is_some() {
+            bail!("model.path and model.url are both set; give the one that is to be used");
+        }
+        Ok(config)
+    }
+}
+
+/// Where data is kept unless the operator says otherwise: /var/lib/groupchat for root, the user's data folder else.
+///
+/// # Errors
+/// Where neither is known.
+pub fn default_data_folder() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/groupchat"));
+    }
+    let home = variable("HOME").map(PathBuf::from);
+    let base = match (variable("XDG_DATA_HOME"), home) {
+        (Some(data), _) => PathBuf::from(data),
+        (None, Some(home)) if cfg!(target_os = "macos") => home.join("Library/Application Support"),
+        (None, Some(home)) => home.join(".local/share"),
+        (None, None) => bail!("HOME is not set, so there is no folder for the data; name one with --data"),
+    };
+    Ok(base.join("groupchat"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+const PREFIX: &str = "GROUPCHAT__";
+
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)).collect()
+}
+
+/// Sets `section.key` to what a variable says: a TOML value where it is one, else text.
+fn overlay(table: &mut toml::Table, variable: &str, value: &str) -> anyhow::Result<()> {
+    let name = variable.strip_prefix(PREFIX).unwrap_or(variable).to_lowercase();
+    let Some((section, key)) = name.split_once("__") else {
+        bail!("the environment variable {variable} names no key; it is written {PREFIX}SECTION__KEY");
+    };
+    let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+        Ok(mut parsed) => parsed.remove("value").expect("it was just set"),
+        Err(_) => toml::Value::String(value.to_owned()),
+    };
+    let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
+    let Some(section) = section.as_table_mut() else {
+        bail!("the environment variable {variable} names a section that is no section");
+    };
+    section.insert(key.to_owned(), value);
+    Ok(())
+}
+
+fn secret(given: Option<SecretString>, file: Option<&Path>, key: &str) -> anyhow::Result<Option<SecretString>> {
+    match (given, file) {
+        (Some(_), Some(_)) => bail!("{key} and {key}_file are both set; give one of them"),
+        (None, Some(path)) => {
+            let text =
+                fs::read_to_string(path).with_context(|| format!("cannot read {key}_file {}", path.display()))?;
+            Ok(Some(SecretString::from(text.trim().to_owned())))
+        }
+        (given, None) => Ok(given),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read(text: &str, environment: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), text)?;
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::read(Some(file.path()), environment).map_err(|error| {
+            let shown = format!("{error:#}").replace(&file.path().display().to_string(), "FILE");
+            anyhow::anyhow!(shown)
+        })
+    }
+
+    fn check_error(text: &str, environment: &[(&str, &str)], expected: Expect) {
+        expected.assert_eq(&read(text, environment).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_the_default() {
+        let shipped = include_str!("../../config/groupchat.toml");
+        let config = read(shipped, &[]).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = read(
+            "[web]\nlisten = \"127.0.0.1:1\"\n",
+            &[
+                ("GROUPCHAT__WEB__LISTEN", "127.0.0.1:2"),
+                ("GROUPCHAT__WEB__ENABLED", "false"),
+                ("GROUPCHAT__MODEL__THREADS", "3"),
+                ("GROUPCHAT__DATABASE__URL", "postgres://u:p@h/d"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.web.listen.port(), 2);
+        assert!(!config.web.enabled);
+        assert_eq!(config.model.threads, Some(3));
+        assert_eq!(config.database.url.unwrap().expose_secret(), "postgres://u:p@h/d");
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file_and_never_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "hush-hush\n").unwrap();
+        let config = read(&format!("[model]\napi_key_file = {:?}\n", file.path()), &[]).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+        assert_eq!(config.model.api_key.unwrap().expose_secret(), "hush-hush");
+    }
+
+    #[test]
+    fn errors_name_the_place_and_the_remedy() {
+        check_error(
+            "[web]\nlissten = 1\n",
+            &[],
+            expect![[r#"
+            in the configuration FILE: TOML parse error at line 2, column 1
+              |
+            2 | lissten = 1
+              | ^^^^^^^
+            unknown field `lissten`, expected one of `enabled`, `listen`, `hosts`
+        "#]],
+        );
+        check_error(
+            "",
+            &[("GROUPCHAT__WEB__LISTEN", "here")],
+            expect!["in the environment variable GROUPCHAT__WEB__LISTEN: invalid socket address syntax"],
+        );
+        check_error(
+            "",
+            &[("GROUPCHAT__WEB", "1")],
+            expect!["the environment variable GROUPCHAT__WEB names no key; it is written GROUPCHAT__SECTION__KEY"],
+        );
+        check_error(
+            "[model]\npath = \"a\"\nurl = \"b\"\n",
+            &[],
+            expect!["model.path and model.url are both set; give the one that is to be used"],
+        );
+        check_error(
+            "[model]\napi_key = \"a\"\napi_key_file = \"b\"\n",
+            &[],
+            expect!["model.api_key and model.api_key_file are both set; give one of them"],
+        );
+        let missing = Config::read(Some(Path::new("/nowhere/x.toml")), BTreeMap::new()).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/x.toml"));
+    }
+}

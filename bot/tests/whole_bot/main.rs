@@ -1,0 +1,11 @@
+//! The whole bot against a real Postgres, a platform that exists only in memory and a model runner that says what it is
+//! told: post a message, expect the reply. The platform is a second implementation beside the web page, and nothing in
+//! rooms, director or commands knows of it.
+
+mod commands;
+mod conversation;
+mod fake_runner;
+mod memory_platform;
+mod people;
+mod recovery;
+mod tester;
