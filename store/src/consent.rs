@@ -55,12 +55,10 @@ impl Store {
     /// See [`StoreError`].
     pub async fn declare_consent(&self, community: CommunityId, at: DateTime<Utc>) -> Result<u64> {
         let declared = sqlx::query(
-            "with unasked as (
-                select member_id from member where community_id = $1 and consent = 'unasked' and not is_bot
-                order by member_id for update
-             ), declared as (
-                update member m set consent = 'declared' from unasked u where m.member_id = u.member_id
-                returning m.member_id
+            "with declared as (
+                update member set consent = 'declared'
+                where community_id = $1 and consent = 'unasked' and not is_bot
+                returning member_id
              )
              insert into consent_event (member_id, consent, said_at) select member_id, 'declared', $2 from declared",
         )

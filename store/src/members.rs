@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chat::{CommunityId, Member, MemberId, MemberKey};
 use chrono::{DateTime, Utc};
 
-use crate::{Result, Store, StoreError, storable};
+use crate::{Result, Store, StoreError, messages::PLANNED_ANEW, storable};
 
 /// A member as a platform, or an export, showed it at some time.
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +58,6 @@ impl TryFrom<MemberRow> for Member {
             consent: row.consent.parse()?,
         })
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct ActivityRow {
-    #[sqlx(flatten)]
-    member: MemberRow,
-    messages: i64,
-    last_at: Option<DateTime<Utc>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -159,6 +151,7 @@ impl Store {
             member_columns!(),
             "from kept m"
         ))
+        .persistent(new.len() < PLANNED_ANEW)
         .bind(new.iter().map(|member| member.community.0).collect::<Vec<_>>())
         .bind(new.iter().map(|member| member.key.0.as_str()).collect::<Vec<_>>())
         .bind(new.iter().map(|member| storable(member.name)).collect::<Vec<_>>())
@@ -221,28 +214,27 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn activity(&self, community: CommunityId) -> Result<Vec<MemberActivity>> {
-        let rows: Vec<ActivityRow> = sqlx::query_as(concat!(
-            "with said as (
-                select member_id, count(*) as messages, max(sent_at) as last_at
-                from message join room using (room_id)
-                where community_id = $1 and origin <> 'generated' and deleted_at is null
-                group by member_id
-             )
-             select",
-            member_columns!(),
-            ", coalesce(s.messages, 0) as messages, s.last_at
-             from member m left join said s using (member_id)
-             where m.community_id = $1 and m.forgotten_at is null and not m.is_bot
-             order by messages desc, m.name, m.member_id"
-        ))
+        let rows: Vec<(i32, i64, DateTime<Utc>)> = sqlx::query_as(
+            "select member_id, count(*), max(sent_at) from message
+             where room_id = any (array(select room_id from room where community_id = $1))
+                and member_id is not null and origin <> 'generated' and deleted_at is null
+             group by member_id",
+        )
         .bind(community.0)
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(MemberActivity { member: row.member.try_into()?, messages: row.messages, last_at: row.last_at })
+        // Joined here: a server without statistics of a history that was just imported would compare all pairs.
+        let said: HashMap<_, _> = rows.into_iter().map(|(id, count, last)| (MemberId(id), (count, last))).collect();
+        let humans = self.members(community).await?.into_iter().filter(|member| !member.is_bot);
+        let mut activity: Vec<_> = humans
+            .map(|member| match said.get(&member.id) {
+                Some(&(messages, last_at)) => MemberActivity { member, messages, last_at: Some(last_at) },
+                None => MemberActivity { member, messages: 0, last_at: None },
             })
-            .collect()
+            .collect();
+        // Stable, so that those who said as much stay in order of their names.
+        activity.sort_by_key(|activity| std::cmp::Reverse(activity.messages));
+        Ok(activity)
     }
 }
 

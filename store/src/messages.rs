@@ -95,14 +95,20 @@ impl Store {
     /// [`StoreError::Unknown`] where an author is not of the room's community (or the room does not exist); then nothing
     /// is stored.
     pub async fn record_batch(&self, room: RoomId, messages: &[NewMessage<'_>]) -> Result<BatchOutcome> {
-        let mut members: Vec<i32> = messages.iter().filter_map(|message| member_of(message.author)).collect();
-        members.sort_unstable();
-        members.dedup();
+        let members = distinct(messages.iter().filter_map(|message| member_of(message.author)));
+        let personas = distinct(messages.iter().filter_map(|message| persona_of(message.author)));
+        let place = |message: &NewMessage<'_>| {
+            let place = members.binary_search(&member_of(message.author)?).expect("every author was collected");
+            Some(place as i32 + 1)
+        };
         let row: OutcomeRow = sqlx::query_as(RECORD)
+            // A large batch gets a plan for tables of the size that they have now, not when the first one came.
+            .persistent(messages.len() < PLANNED_ANEW)
             .bind(room.0)
-            .bind(members)
+            .bind(&members)
+            .bind(personas)
             .bind(messages.iter().map(|message| message.key.0).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| member_of(message.author)).collect::<Vec<_>>())
+            .bind(messages.iter().map(place).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| persona_of(message.author)).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| storable(message.author_name)).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.sent_at).collect::<Vec<_>>())
@@ -179,44 +185,58 @@ impl Store {
     }
 }
 
+/// From how many rows on a statement is planned anew: by then planning, about a millisecond, no longer counts.
+pub(crate) const PLANNED_ANEW: usize = 100;
+
 /// The authors' rows are locked in shared mode, so that a message cannot slip in while its author is being forgotten, and
 /// joined to the room's community, so that nothing is ever said by somebody of another one. This stands for the foreign
 /// keys that the table does not have.
+///
+/// `$2` are the distinct members in order and `author` is a message's place in it: what is known of an author is looked up
+/// by that place and not by a join, for which a server without statistics may choose to compare all pairs.
 const RECORD: &str = concat!(
-    "with given as (
-        select * from unnest($3::bigint[], $4::int[], $5::int[], $6::text[], $7::timestamptz[], $8::text[], $9::text[],
-            $10::text[], $11::bigint[], $12::timestamptz[], $13::text[])
-        as g (message_key, member_id, persona_id, author_name, sent_at, text, origin, provenance, reply_to, edited_at, nonce)
-     ), author as materialized (
+    "with author as materialized (
         select m.member_id, m.forgotten_at is not null as forgotten
-        from member m join room r using (community_id)
-        where r.room_id = $1 and m.member_id = any ($2)
+        from unnest($2::int[]) as wanted (member_id) join member m using (member_id) join room r using (community_id)
+        where r.room_id = $1
         order by m.member_id for share of m for key share of r
      ), voice as materialized (
         select p.persona_id from persona p join member m using (member_id) join room r using (community_id)
-        where r.room_id = $1 and p.persona_id in (select distinct persona_id from given)
+        where r.room_id = $1 and p.persona_id = any ($3::int[])
+     ), verdict as materialized (
+        select cardinality($2) + cardinality($3) - count(*) - (select count(*) from voice) as strangers,
+            array_agg(forgotten order by member_id) as forgotten
+        from author
      ), placed as materialized (
-        select g.*, a.forgotten, a.member_id is null and v.persona_id is null as stranger
-        from given g left join author a using (member_id) left join voice v using (persona_id)
+        select g.*, ($2)[g.author] as member_id, coalesce(v.forgotten[g.author], false) as forgotten
+        from verdict v, unnest($4::bigint[], $5::int[], $6::int[], $7::text[], $8::timestamptz[], $9::text[], $10::text[],
+            $11::text[], $12::bigint[], $13::timestamptz[], $14::text[])
+        as g (message_key, author, persona_id, author_name, sent_at, text, origin, provenance, reply_to, edited_at, nonce)
+        where v.strangers = 0
      ), stored as (
         insert into message (room_id, message_key, member_id, persona_id, sent_at, text, origin, provenance, reply_to,
             edited_at, nonce)
         select $1, message_key, member_id, persona_id, sent_at, text, origin, provenance, reply_to, edited_at, nonce
-        from placed
-        where forgotten is not true and not exists (select from placed where stranger)
+        from placed where not forgotten
         on conflict do nothing
         returning 1
      ), aliases as (",
     insert_aliases!(
         "select member_id, author_name, min(sent_at), max(sent_at) from placed
-         where not forgotten and author_name <> '' and not exists (select from placed where stranger)
-         group by 1, 2 order by 1, 2"
+         where member_id is not null and not forgotten and author_name <> '' group by 1, 2 order by 1, 2"
     ),
     ") select
-        (select count(*) from placed where stranger) as strangers,
+        (select strangers from verdict) as strangers,
         (select count(*) from stored) as stored,
         (select count(*) from placed where forgotten) as forgotten"
 );
+
+fn distinct(ids: impl Iterator<Item = i32>) -> Vec<i32> {
+    let mut ids: Vec<i32> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
 
 fn member_of(author: Author) -> Option<i32> {
     match author {

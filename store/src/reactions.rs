@@ -2,7 +2,7 @@
 
 use chat::{MemberId, MessageKey, RoomId};
 
-use crate::{Result, Store, storable};
+use crate::{Result, Store, messages::PLANNED_ANEW, storable};
 
 /// A reaction to a message.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,9 @@ impl Store {
     /// # Errors
     /// See [`StoreError`](crate::StoreError).
     pub async fn react_batch(&self, room: RoomId, reactions: &[NewReaction<'_>]) -> Result<()> {
+        if reactions.is_empty() {
+            return Ok(());
+        }
         sqlx::query(
             "with given as (
                 select distinct * from unnest($2::bigint[], $3::text[], $4::int[], $5::bigint[])
@@ -48,6 +51,7 @@ impl Store {
              group by 1, 2, 3 order by 1, 2, 3
              on conflict (room_id, message_key, emoji) do update set total = excluded.total where t.total <> excluded.total",
         )
+        .persistent(reactions.len() < PLANNED_ANEW)
         .bind(room.0)
         .bind(reactions.iter().map(|reaction| reaction.key.0).collect::<Vec<_>>())
         .bind(reactions.iter().map(|reaction| storable(reaction.emoji)).collect::<Vec<_>>())
