@@ -160,6 +160,8 @@ impl RunnerProcess {
         if let Some(context) = self.options.context {
             command.args(["--context", &context.to_string()]);
         }
+        // Where llama.cpp gives up it would fill the last lines with a stack of its own functions.
+        command.env("GGML_NO_BACKTRACE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
     }
 
