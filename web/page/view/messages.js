@@ -39,18 +39,22 @@ export class MessagesView {
   /** @param {Row[]} rows @param {{ arrived: number }} news how many messages of others came with this change */
   show(rows, { arrived }) {
     const anchor = this.#anchor();
-    const gone = new Set(this.#rows.keys());
+    const keys = new Set(rows.map(({ key }) => key));
+    for (const [key, { element }] of this.#rows) {
+      if (keys.has(key)) continue;
+      element.remove();
+      this.#rows.delete(key);
+    }
     /** @type {ChildNode | null} */
     let place = this.#list.firstChild;
     for (const row of rows) {
-      gone.delete(row.key);
+      const before = this.#rows.get(row.key)?.element;
       const element = this.#elementOf(row);
-      if (place === element) place = element.nextSibling;
-      else this.#list.insertBefore(element, place);
-    }
-    for (const key of gone) {
-      this.#rows.get(key)?.element.remove();
-      this.#rows.delete(key);
+      const stands = before !== undefined && place === before;
+      if (stands) place = before.nextSibling;
+      if (stands && element === before) continue;
+      this.#list.insertBefore(element, place);
+      if (before && before !== element) this.#replaced(before, element);
     }
     if (this.#follows) {
       this.#pin();
@@ -90,14 +94,15 @@ export class MessagesView {
       return known.element;
     }
     const fresh = element(row, this.#actions);
-    if (known) {
-      const isFocused = known.element === document.activeElement;
-      fresh.classList.add("settled");
-      known.element.replaceWith(fresh);
-      if (isFocused) fresh.focus({ preventScroll: true });
-    }
     this.#rows.set(row.key, { element: fresh, signature: now });
     return fresh;
+  }
+
+  /** @param {HTMLElement} before @param {HTMLElement} element */
+  #replaced(before, element) {
+    const isFocused = before === document.activeElement;
+    before.remove();
+    if (isFocused) element.focus({ preventScroll: true });
   }
 
   /** The first row in view and where it stands. */
