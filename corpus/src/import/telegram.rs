@@ -1,0 +1,350 @@
+//! Telegram Desktop's `result.json`, of one chat or of everything.
+//!
+//! Its ids are the platform's own, but only supergroups and channels number their messages once for everybody: in
+//! a small group or a private chat each account counts for itself, so those are not joined to a live chat.
+
+use std::{fmt, io::Read};
+
+use chat::{MemberKey, MessageKey, Platform};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{
+    ChatHeader, ChatName, DropReason, Fault, ImportedAuthor, ImportedMessage, ImportedReaction, Item, Options, item,
+    json::JsonReader, time,
+};
+
+/// Walks through the containers of the file.
+pub(super) struct Telegram<R> {
+    json: JsonReader<R>,
+    /// The containers that enclose the place in the file, outermost first; empty before and behind the document.
+    places: Vec<Place>,
+    chat: Chat,
+    file: ChatName,
+    offset: FixedOffset,
+    begun: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The document: of one chat it is the chat, of everything it holds two sections of chats.
+    Document,
+    /// `chats` or `left_chats`.
+    Section,
+    /// The `list` of a section.
+    List,
+    /// An element of the list.
+    Chat,
+    /// The `messages` of a chat.
+    Messages,
+}
+
+/// What is known of the chat whose messages are next.
+#[derive(Debug, Default)]
+struct Chat {
+    name: Option<String>,
+    kind: Option<String>,
+    id: Option<String>,
+    rows: u64,
+}
+
+impl<R: Read> Telegram<R> {
+    pub fn new(input: R, file: &ChatName, options: &Options) -> Self {
+        Telegram {
+            json: JsonReader::new(input),
+            places: Vec::new(),
+            chat: Chat::default(),
+            file: file.clone(),
+            offset: options.utc_offset,
+            begun: false,
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Item>, Fault> {
+        if !self.begun {
+            self.begun = true;
+            self.json.enter_document()?;
+            self.places.push(Place::Document);
+        }
+        loop {
+            let item = match self.places.last() {
+                None => return self.json.end_document().map(|()| None),
+                Some(Place::Document) => self.read_document()?,
+                Some(Place::Section) => self.read_section()?,
+                Some(Place::List) => self.read_list()?,
+                Some(Place::Chat) => self.read_chat()?,
+                Some(Place::Messages) => self.read_messages()?,
+            };
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
+    }
+
+    fn read_document(&mut self) -> Result<Option<Item>, Fault> {
+        match self.json.next_key()?.as_deref() {
+            None => self.leave(),
+            Some("chats" | "left_chats") if self.json.at(b'{')? => {
+                self.json.enter_object()?;
+                self.places.push(Place::Section);
+            }
+            Some(key) => return self.read_chat_field(key),
+        }
+        Ok(None)
+    }
+
+    fn read_section(&mut self) -> Result<Option<Item>, Fault> {
+        match self.json.next_key()?.as_deref() {
+            None => self.leave(),
+            Some("list") if self.json.at(b'[')? => {
+                self.json.enter_array()?;
+                self.places.push(Place::List);
+            }
+            Some(_) => self.json.skip()?,
+        }
+        Ok(None)
+    }
+
+    fn read_list(&mut self) -> Result<Option<Item>, Fault> {
+        if !self.json.next_element()? {
+            self.leave();
+        } else if self.json.at(b'{')? {
+            self.json.enter_object()?;
+            self.chat = Chat::default();
+            self.places.push(Place::Chat);
+        } else {
+            self.json.skip()?;
+        }
+        Ok(None)
+    }
+
+    fn read_chat(&mut self) -> Result<Option<Item>, Fault> {
+        match self.json.next_key()?.as_deref() {
+            None => self.leave(),
+            Some(key) => return self.read_chat_field(key),
+        }
+        Ok(None)
+    }
+
+    fn read_chat_field(&mut self, key: &str) -> Result<Option<Item>, Fault> {
+        match key {
+            "name" => self.chat.name = self.json.parse::<Option<String>>()?.ok().flatten(),
+            "type" => self.chat.kind = self.json.parse()?.ok(),
+            "id" => self.chat.id = self.json.parse::<Text>()?.ok().map(|id| id.0),
+            "messages" if self.json.at(b'[')? => {
+                self.json.enter_array()?;
+                self.places.push(Place::Messages);
+                return Ok(Some(Item::Chat(self.chat.header(&self.file))));
+            }
+            _ => self.json.skip()?,
+        }
+        Ok(None)
+    }
+
+    fn read_messages(&mut self) -> Result<Option<Item>, Fault> {
+        if !self.json.next_element()? {
+            self.leave();
+            return Ok(None);
+        }
+        let row = self.json.parse::<Row>()?;
+        self.json.count_row();
+        self.chat.rows += 1;
+        let message = row.and_then(|row| row.into_message(self.offset));
+        Ok(Some(match message {
+            Ok(message) => Item::Message(message),
+            Err(reason) => Item::Dropped { line_or_index: self.chat.rows, reason },
+        }))
+    }
+
+    fn leave(&mut self) {
+        self.places.pop();
+    }
+}
+
+impl<R: Read> Iterator for Telegram<R> {
+    type Item = Result<Item, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+impl Chat {
+    fn header(&self, file: &ChatName) -> ChatHeader {
+        let title = self.name.clone().unwrap_or_else(|| file.title.clone());
+        // The prefixes with which Telegram's Bot API tells chats of different kinds apart.
+        let (prefix, platform) = match self.kind.as_deref().unwrap_or_default() {
+            kind if kind.ends_with("supergroup") || kind.ends_with("channel") => ("-100", Some(Platform::Telegram)),
+            kind if kind.ends_with("group") => ("-", None),
+            _ => ("", None),
+        };
+        match &self.id {
+            Some(id) => ChatHeader { external_id: format!("{prefix}{id}"), title, platform, community: None },
+            None => ChatHeader { external_id: title.clone(), title, platform: None, community: None },
+        }
+    }
+}
+
+/// An element of `messages`.
+#[derive(Deserialize)]
+struct Row {
+    id: i64,
+    #[serde(rename = "type")]
+    kind: String,
+    date: Option<String>,
+    date_unixtime: Option<Text>,
+    edited: Option<String>,
+    edited_unixtime: Option<Text>,
+    from: Option<String>,
+    from_id: Option<Text>,
+    #[serde(default)]
+    text: Text,
+    reply_to_message_id: Option<i64>,
+    /// The answered message is in another chat.
+    reply_to_peer_id: Option<IgnoredAny>,
+    /// Null where the original author hides their name, so only the presence of the key counts.
+    #[serde(default)]
+    forwarded_from: Present,
+    #[serde(default)]
+    forwarded_from_id: Present,
+    #[serde(default)]
+    reactions: Vec<Reaction>,
+}
+
+#[derive(Deserialize)]
+struct Reaction {
+    /// Missing where the reaction is a custom emoji, of which the file says only in which file it lies.
+    emoji: Option<String>,
+    #[serde(default)]
+    count: u32,
+    #[serde(default)]
+    recent: Vec<Reactor>,
+}
+
+#[derive(Deserialize)]
+struct Reactor {
+    from: Option<String>,
+    from_id: Option<Text>,
+}
+
+impl Row {
+    fn into_message(self, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
+        if self.kind != "message" {
+            return Err(DropReason::Service);
+        }
+        if self.forwarded_from.0 || self.forwarded_from_id.0 {
+            return Err(DropReason::Forwarded);
+        }
+        if self.text.0.trim().is_empty() {
+            return Err(DropReason::Empty);
+        }
+        let sent_at = moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset).ok_or(DropReason::BadTime)?;
+        Ok(ImportedMessage {
+            key: MessageKey(self.id),
+            author: author(self.from_id, self.from).ok_or(DropReason::NoAuthor)?,
+            sent_at,
+            text: self.text.0.trim().to_owned(),
+            reply_to: self.reply_to_message_id.filter(|_| self.reply_to_peer_id.is_none()).map(MessageKey),
+            edited_at: moment(self.edited_unixtime.as_ref(), self.edited.as_deref(), offset),
+            reactions: self.reactions.into_iter().flat_map(Reaction::into_imported).collect(),
+        })
+    }
+}
+
+impl Reaction {
+    fn into_imported(self) -> Vec<ImportedReaction> {
+        let Some(emoji) = self.emoji else { return Vec::new() };
+        let named = self.recent.into_iter().filter_map(|reactor| author(reactor.from_id, reactor.from));
+        item::reactions(&emoji, self.count, named)
+    }
+}
+
+fn moment(unix: Option<&Text>, local: Option<&str>, offset: FixedOffset) -> Option<DateTime<Utc>> {
+    match unix {
+        Some(unix) => time::from_unix(unix.0.parse().ok()?),
+        None => time::instant(NaiveDateTime::parse_from_str(local?, "%Y-%m-%dT%H:%M:%S").ok()?, offset),
+    }
+}
+
+fn author(key: Option<Text>, name: Option<String>) -> Option<ImportedAuthor> {
+    let mut key = key?.0;
+    if key.is_empty() {
+        return None;
+    }
+    // Until 2021 the export had the bare number.
+    if key.bytes().all(|byte| byte.is_ascii_digit()) {
+        key.insert_str(0, "user");
+    }
+    let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "Deleted Account".to_owned());
+    Some(ImportedAuthor { key: MemberKey(key), name, is_bot: false, avatar_url: None })
+}
+
+/// Whether a key is there, be its value null.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Present(true))
+    }
+}
+
+/// A text in any of the forms that the export has for one: a string, a number, an entity with its `text`, or an array
+/// of these. Formatting is left out; a link keeps its words.
+#[derive(Debug, Default)]
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or an array of texts and entities")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<String, E> {
+        Ok(text)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<String, A::Error> {
+        let mut text = String::new();
+        while let Some(Text(part)) = parts.next_element()? {
+            text.push_str(&part);
+        }
+        Ok(text)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<String, A::Error> {
+        let mut text = String::new();
+        while let Some(key) = entity.next_key::<String>()? {
+            if key == "text" {
+                text = entity.next_value::<Text>()?.0;
+            } else {
+                entity.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(text)
+    }
+}
