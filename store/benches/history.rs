@@ -2,7 +2,7 @@
 //! 1,000 rooms come out in under a millisecond at the median.
 //!
 //! `cargo bench -p store` measures against a private cluster with the settings of real use (fsync and synchronous commit
-//! on), through the same calls as the bot. `cargo bench -p store -- small` does a twentieth of it.
+//! on), through the same calls as the bot. `cargo bench -p store -- small` does it with a twentieth of the rooms.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a bench measures time, and stops at any fault")]
 
@@ -17,6 +17,8 @@ use chrono::DateTime;
 use store::{Cluster, ClusterOptions, NewCommunity, NewMember, NewMessage, NewRoom, Store};
 
 const ROOMS: usize = 1_000;
+/// Also the size of a batch.
+const MESSAGES_PER_ROOM: usize = 1_000;
 const MEMBERS: usize = 500;
 const READS: usize = 5_000;
 const ROWS_PER_SECOND: f64 = 50_000.0;
@@ -25,7 +27,7 @@ const MEDIAN: Duration = Duration::from_millis(1);
 #[tokio::main]
 async fn main() {
     let small = std::env::args().any(|argument| argument == "small");
-    let messages_per_room = if small { 50 } else { 1_000 };
+    let rooms = if small { ROOMS / 20 } else { ROOMS };
     // The server of a bench that root runs is not root: it must be able to enter.
     let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
     let options = ClusterOptions { dir: folder.path().to_owned(), durable: true };
@@ -33,18 +35,18 @@ async fn main() {
     let store = Store::connect(&cluster.url("groupchat"), Duration::from_secs(30)).await.unwrap();
 
     println!("server: private cluster, fsync=on, synchronous_commit=on, full_page_writes=on, shared_buffers=64MB");
-    let (rooms, members) = people_and_places(&store).await;
-    ingest(&store, &rooms, &members, messages_per_room).await;
+    let (rooms, members) = people_and_places(&store, rooms).await;
+    ingest(&store, &rooms, &members).await;
     read(&store, &rooms).await;
     store.close().await;
     tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
 }
 
-async fn people_and_places(store: &Store) -> (Vec<RoomId>, Vec<MemberId>) {
+async fn people_and_places(store: &Store, count: usize) -> (Vec<RoomId>, Vec<MemberId>) {
     let new = NewCommunity { platform: Platform::Archive, external_id: "bench", title: "bench" };
     let community: CommunityId = store.community(&new).await.unwrap().id;
-    let mut rooms = Vec::with_capacity(ROOMS);
-    for number in 0..ROOMS {
+    let mut rooms = Vec::with_capacity(count);
+    for number in 0..count {
         let name = format!("room{number}");
         let new = NewRoom { community, external_id: &name, title: &name, parent: None };
         rooms.push(store.room(&new).await.unwrap().id);
@@ -64,21 +66,21 @@ async fn people_and_places(store: &Store) -> (Vec<RoomId>, Vec<MemberId>) {
     (rooms, store.members_batch(&new).await.unwrap())
 }
 
-async fn ingest(store: &Store, rooms: &[RoomId], members: &[MemberId], messages_per_room: usize) {
+async fn ingest(store: &Store, rooms: &[RoomId], members: &[MemberId]) {
     let mut dice = Dice(1);
     let mut stored = 0;
     let mut spent = Duration::ZERO;
     for room in rooms {
-        let texts: Vec<String> = (0..messages_per_room).map(|_| dice.text()).collect();
+        let texts: Vec<String> = (0..MESSAGES_PER_ROOM).map(|_| dice.text()).collect();
         let batch: Vec<_> = texts.iter().enumerate().map(|(n, text)| message(&mut dice, members, n, text)).collect();
         let start = Instant::now();
         stored += store.record_batch(*room, &batch).await.unwrap().stored;
         spent += start.elapsed();
     }
-    assert_eq!(stored, (rooms.len() * messages_per_room) as u64);
+    assert_eq!(stored, (rooms.len() * MESSAGES_PER_ROOM) as u64);
     let rate = stored as f64 / spent.as_secs_f64();
     println!(
-        "ingest: {stored} messages over {} rooms, {messages_per_room} a batch, in {spent:.1?}: {rate:.0} rows/s, {:.2} of the \
+        "ingest: {stored} messages over {} rooms, {MESSAGES_PER_ROOM} a batch, in {spent:.1?}: {rate:.0} rows/s, {:.2} of the \
          least allowed {ROWS_PER_SECOND:.0}",
         rooms.len(),
         rate / ROWS_PER_SECOND

@@ -192,13 +192,17 @@ mod tests {
         session.execute("select pg_sleep(60)").await.unwrap_err();
     }
 
+    async fn wait_for_stop(dir: &Path, session: PgConnection) {
+        wait_for_end(session).await;
+        // Who stops the server holds this until that is done.
+        lock_file(&dir.join("users.lock")).unwrap().lock().unwrap();
+    }
+
     /// Leaves, and returns when the server has stopped, whether it was our doing or the keeper's.
     async fn leave(cluster: Cluster) {
         let (dir, session) = (cluster.dir.clone(), session(&cluster).await);
         drop(cluster);
-        wait_for_end(session).await;
-        // Who stops the server holds this until that is done.
-        lock_file(&dir.join("users.lock")).unwrap().lock().unwrap();
+        wait_for_stop(&dir, session).await;
         assert!(!dir.join("data/postmaster.pid").exists());
     }
 
@@ -261,8 +265,8 @@ mod tests {
         let session = session(&cluster).await;
         // What the kernel does when a process is killed.
         cluster.users.unlock().unwrap();
-        wait_for_end(session).await;
-        fs::remove_dir(cluster.server.socket()).ok();
+        wait_for_stop(&dir, session).await;
+        fs::remove_dir(cluster.server.socket()).unwrap();
     }
 
     #[test]
