@@ -2,14 +2,14 @@
 
 use std::{io, path::PathBuf};
 
-/// A file that cannot be read, or not to its end.
+/// A file that cannot be read, or not to its end. What it displays is the whole sentence, fault included: it has no source
+/// that a chain of errors would repeat.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
 pub struct ImportError {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub fault: Fault,
 }
 
