@@ -175,15 +175,16 @@ export function rows(timeline) {
     before = { author, at };
     return !joins;
   };
-  const dayOf = (/** @type {string} */ at) => {
+  // Clocks differ and logs jump, so that a day may come twice: its key is that of the row below it.
+  const dayOf = (/** @type {string} */ at, /** @type {string} */ key) => {
     if (day(at) === today) return;
     today = day(at);
     before = null;
-    rows.push({ kind: "day", key: `day:${today}`, at });
+    rows.push({ kind: "day", key: `day:${key}`, at });
   };
 
   messages.forEach((message, place) => {
-    dayOf(message.at);
+    dayOf(message.at, message.id);
     const first = join(`${message.author.kind}:${message.author.id}`, message.at);
     rows.push({ kind: "message", key: message.id, message, first, last: true });
     const next = messages[place + 1];
@@ -194,7 +195,7 @@ export function rows(timeline) {
     if (isFresh || lines.length > 0) before = null;
   });
   for (const pending of timeline.pending) {
-    dayOf(pending.at);
+    dayOf(pending.at, pending.nonce);
     const first = join(`pending:${pending.name}`, pending.at);
     rows.push({ kind: "pending", key: `pending:${pending.nonce}`, pending, first, last: true });
   }

@@ -67,7 +67,7 @@ export function tuneCommand({ temperature, top_p, top_k }) {
 export function subtitle({ cast, voice, settings }) {
   const who = cast.length === 0 ? "Nobody is here yet" : counted(cast.length, "persona");
   const topic = settings.topic === null ? "" : ` · topic: ${settings.topic}`;
-  return `${who} · voice: ${voice}${topic}`;
+  return `${who} · ${voice}${topic}`;
 }
 
 /** What the personas are, said plainly. @param {RoomView} view */

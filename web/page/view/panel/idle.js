@@ -1,5 +1,5 @@
 import { byId } from "../../dom.js";
-import { Section, offer } from "./part.js";
+import { Section } from "./part.js";
 
 /** What is offered until somebody sets another silence. */
 const SECONDS = 60;
@@ -16,8 +16,8 @@ export function idlePart(ask) {
     event.preventDefault();
     send();
   });
-  return section.shows(({ settings: { idle_seconds } }) => {
+  return section.shows(({ settings: { idle_seconds } }, put) => {
     isOn.checked = idle_seconds !== null;
-    if (idle_seconds !== null || seconds.value === "") offer(seconds, String(idle_seconds ?? SECONDS));
+    if (idle_seconds !== null || seconds.value === "") put(seconds, String(idle_seconds ?? SECONDS));
   });
 }

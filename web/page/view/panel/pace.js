@@ -1,6 +1,6 @@
 import { byId } from "../../dom.js";
 import { pacingLead } from "../../words.js";
-import { Section, offer } from "./part.js";
+import { Section } from "./part.js";
 import { segments } from "./segments.js";
 
 /** @type {readonly (readonly [string, string])[]} */
@@ -31,15 +31,15 @@ export function pacePart(ask) {
     void section.run(`/pace ${chance.value} ${min.value} ${max.value}`);
   });
 
-  return section.shows(({ settings: { pacing } }) => {
+  return section.shows(({ settings: { pacing } }, put) => {
     const custom = typeof pacing === "string" ? null : pacing.custom;
     // Somebody may be at the numbers while something else changes.
     if (form.contains(document.activeElement) && custom === null) return;
     choice.show(typeof pacing === "string" ? pacing : "custom");
     lead.textContent = pacingLead(pacing);
     form.hidden = custom === null;
-    offer(chance, String(custom?.reply_chance ?? 0.5));
-    offer(min, String(custom?.min_delay ?? 2));
-    offer(max, String(custom?.max_delay ?? 20));
+    put(chance, String(custom?.reply_chance ?? 0.5));
+    put(min, String(custom?.min_delay ?? 2));
+    put(max, String(custom?.max_delay ?? 20));
   });
 }

@@ -6,6 +6,8 @@
 /**
  * @typedef {(text: string) => Promise<Answer>} Ask Sends a command. What it throws is written for people.
  * @typedef {{ update: (view: RoomView) => void }} Part
+ * @typedef {(input: HTMLInputElement, value: string) => void} Put
+ * @typedef {(view: RoomView, put: Put) => void} Show Shows a room; `put` decides whether a field is overwritten.
  */
 
 export class Section {
@@ -14,7 +16,8 @@ export class Section {
   #error;
   /** @type {RoomView | null} */
   #view = null;
-  #update = (/** @type {RoomView} */ _view) => {};
+  /** @type {Show} */
+  #show = () => {};
 
   /** @param {string} name @param {Ask} ask */
   constructor(name, ask) {
@@ -26,13 +29,13 @@ export class Section {
     this.#ask = ask;
   }
 
-  /** What the controls show of a room. @param {(view: RoomView) => void} update @returns {Part} */
-  shows(update) {
-    this.#update = update;
+  /** What the controls show of a room. @param {Show} show @returns {Part} */
+  shows(show) {
+    this.#show = show;
     return {
       update: (view) => {
         this.#view = view;
-        update(view);
+        show(view, offer);
       },
     };
   }
@@ -58,7 +61,7 @@ export class Section {
       await act();
     } catch (error) {
       this.#say(error instanceof Error ? error.message : String(error));
-      if (this.#view) this.#update(this.#view);
+      if (this.#view) this.#show(this.#view, overwrite);
     } finally {
       this.#element.removeAttribute("aria-busy");
     }
@@ -71,7 +74,12 @@ export class Section {
   }
 }
 
-/** Shows a value unless somebody is at it. @param {HTMLInputElement} input @param {string} value */
-export function offer(input, value) {
+/** Shows a value unless somebody is at it. @type {Put} */
+function offer(input, value) {
   if (document.activeElement !== input) input.value = value;
+}
+
+/** Shows a value in any case: what somebody entered was not taken. @type {Put} */
+function overwrite(input, value) {
+  input.value = value;
 }

@@ -1,5 +1,5 @@
 import { byId } from "../../dom.js";
-import { Section, offer } from "./part.js";
+import { Section } from "./part.js";
 
 /** @param {import("./part.js").Ask} ask */
 export function topicPart(ask) {
@@ -16,8 +16,8 @@ export function topicPart(ask) {
     input.focus();
     void section.run("/topic");
   });
-  return section.shows(({ settings }) => {
-    offer(input, settings.topic ?? "");
+  return section.shows(({ settings }, put) => {
+    put(input, settings.topic ?? "");
     clear.hidden = settings.topic === null;
   });
 }

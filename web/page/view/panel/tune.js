@@ -1,6 +1,6 @@
 import { byId } from "../../dom.js";
 import { tuneCommand } from "../../words.js";
-import { Section, offer } from "./part.js";
+import { Section } from "./part.js";
 
 /** @type {readonly (keyof import("../../backend.js").Sampling)[]} */
 const KNOBS = ["temperature", "top_p", "top_k"];
@@ -21,10 +21,10 @@ export function tunePart(ask) {
       send();
     });
   }
-  return section.shows(({ settings: { sampling } }) => {
+  return section.shows(({ settings: { sampling } }, put) => {
     for (const { key, range, number } of knobs) {
-      offer(range, String(sampling[key]));
-      offer(number, String(sampling[key]));
+      put(range, String(sampling[key]));
+      put(number, String(sampling[key]));
     }
   });
 }
