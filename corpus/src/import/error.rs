@@ -54,8 +54,8 @@ pub enum Fault {
     UnknownFormat,
     /// It ends in the middle.
     #[error(
-        "the file is cut off in line {line}, after {rows} complete rows, which are good; copy or export it again to \
-         have the rest"
+        "the file is cut off in line {line}, everything before it is good (complete rows: {rows}); copy or export it \
+         again to have the rest"
     )]
     CutOff {
         /// The last line, from 1.

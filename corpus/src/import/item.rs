@@ -21,6 +21,33 @@ pub enum Item {
     },
 }
 
+impl Item {
+    /// Puts a replacement mark for each zero character: no chat shows one, JSON can write it, and Postgres refuses it.
+    pub(super) fn without_zeros(mut self) -> Self {
+        let clean = |text: &mut String| {
+            if text.contains('\0') {
+                *text = text.replace('\0', "\u{FFFD}");
+            }
+        };
+        match &mut self {
+            Item::Dropped { .. } => {}
+            Item::Chat(chat) => {
+                let community = chat.community.iter_mut().flat_map(|c| [&mut c.external_id, &mut c.title]);
+                [&mut chat.external_id, &mut chat.title].into_iter().chain(community).for_each(clean);
+            }
+            Item::Message(message) => {
+                clean(&mut message.text);
+                message.author.strings().for_each(clean);
+                for reaction in &mut message.reactions {
+                    clean(&mut reaction.emoji);
+                    reaction.by.iter_mut().flat_map(ImportedAuthor::strings).for_each(clean);
+                }
+            }
+        }
+        self
+    }
+}
+
 /// The chat that messages belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatHeader {
@@ -54,6 +81,12 @@ pub struct ImportedAuthor {
     pub is_bot: bool,
     /// Their picture.
     pub avatar_url: Option<String>,
+}
+
+impl ImportedAuthor {
+    fn strings(&mut self) -> impl Iterator<Item = &mut String> {
+        [&mut self.key.0, &mut self.name].into_iter().chain(&mut self.avatar_url)
+    }
 }
 
 /// A message, as plain text.

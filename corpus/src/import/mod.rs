@@ -145,7 +145,7 @@ impl Iterator for Reading {
         }
         let item = self.items.next();
         self.is_over = !matches!(item, Some(Ok(_)));
-        item
+        item.map(|item| item.map(Item::without_zeros))
     }
 }
 

@@ -174,7 +174,9 @@ impl<R: Read> Iterator for Telegram<R> {
 
 impl Chat {
     fn header(&self, file: &ChatName) -> ChatHeader {
-        let title = self.name.clone().unwrap_or_else(|| file.title.clone());
+        // Saved messages and chats with deleted accounts have no name, only a type.
+        let kind_as_title = || self.kind.as_ref().map(|kind| kind.replace('_', " "));
+        let title = self.name.clone().or_else(kind_as_title).unwrap_or_else(|| file.title.clone());
         // The prefixes with which Telegram's Bot API tells chats of different kinds apart.
         let (prefix, platform) = match self.kind.as_deref().unwrap_or_default() {
             kind if kind.ends_with("supergroup") || kind.ends_with("channel") => ("-100", Some(Platform::Telegram)),

@@ -40,6 +40,9 @@ pub(super) enum Words<'a> {
     Action(&'a str),
 }
 
+/// In bytes; the most that any network allows is about half of it.
+const LONGEST_NICK: usize = 64;
+
 /// What clients and bouncers put before lines of their own.
 const NOTICE_MARKS: [&str; 8] = ["===", "***", "-!-", "-->", "<--", "--", "=!=", "*!*"];
 
@@ -66,7 +69,8 @@ fn parse_body(stamp: Stamp, body: &str) -> Option<Entry<'_>> {
         return said(stamp, nick, Words::Line(text));
     }
     if let Some(action) = spaced.strip_prefix("* ").or_else(|| spaced.strip_prefix("*\t")) {
-        let (nick, text) = action.trim_start().split_once([' ', '\t'])?;
+        let action = action.trim_start();
+        let (nick, text) = action.split_once([' ', '\t']).unwrap_or((action, ""));
         return if is_event(text) { Some(Entry::Notice(Some(stamp))) } else { said(stamp, nick, Words::Action(text)) };
     }
     let is_notice = NOTICE_MARKS.iter().any(|mark| spaced.starts_with(mark));
@@ -82,10 +86,11 @@ fn said<'a>(stamp: Stamp, nick: &'a str, text: Words<'a>) -> Option<Entry<'a>> {
     Some(Entry::Said { stamp, nick: bare_nick(nick)?, text })
 }
 
-/// A nick without the sign of its bearer's rank. None where that is no nick.
+/// A nick without the sign of its bearer's rank. None where that is no nick. No server allows a blank in one, but logs of
+/// bridges and old clients have them.
 fn bare_nick(nick: &str) -> Option<&str> {
     let nick = nick.trim().trim_start_matches(['@', '+', '%', '&', '~', '!', ' ']);
-    (!nick.is_empty() && !nick.contains([' ', '\t'])).then_some(nick)
+    (!nick.is_empty() && nick.len() <= LONGEST_NICK && !nick.contains('\t')).then_some(nick)
 }
 
 /// Whether what stands behind `* nick ` tells of the channel rather than of what the nick does: mIRC and HexChat write
@@ -232,6 +237,8 @@ mod tests {
             "[04:46] <ivo> mira: try again
              [04:46]  * ivo sighs
              [04:46] <ivo>
+             [04:46]  * ivo
+             [04:46] <ivo the great> hm
              [04:47] -spam:#room- buy now
              === ivo is now known as ivo_away
              [4:46] <ivo> no",
@@ -239,6 +246,8 @@ mod tests {
                 04:46:00 ivo: mira: try again
                 04:46:00 ivo: *sighs*
                 04:46:00 ivo: 
+                04:46:00 ivo: 
+                04:46:00 ivo the great: hm
                 notice 04:47:00
                 notice 
                 not a line"#]],

@@ -28,20 +28,24 @@ pub(super) const TELEGRAM: &str = r#"{
 
 #[test]
 fn telegram_of_one_chat() {
-    check("result.json", TELEGRAM, expect![[r#"
-        Telegram Desktop
-        # -1001500000001 "Lantern Club" on telegram
-          - 1 Service
-          2 2024-03-01 10:01:00 user11="Mira": "soup is on \"tonight\""
-          3 2024-03-01 10:02:00 user12="Ivo": "see this @mira🍲" ->2 edited 10:03:00 👍@Mira 👍x2
-          - 4 Empty
-          - 5 Forwarded
-          6 2024-03-01 10:07:00 user13="Deleted Account": "old export"
-          - 7 NoAuthor
-          - 8 BadTime
-          - 9 Malformed
-          10 2024-03-01 10:10:00 user12="Ivo": "elsewhere"
-    "#]]);
+    check(
+        "result.json",
+        TELEGRAM,
+        expect![[r#"
+            Telegram Desktop
+            # -1001500000001 "Lantern Club" on telegram
+              - 1 Service
+              2 2024-03-01 10:01:00 user11="Mira": "soup is on \"tonight\""
+              3 2024-03-01 10:02:00 user12="Ivo": "see this @mira🍲" ->2 edited 10:03:00 👍@Mira 👍x2
+              - 4 Empty
+              - 5 Forwarded
+              6 2024-03-01 10:07:00 user13="Deleted Account": "old export"
+              - 7 NoAuthor
+              - 8 BadTime
+              - 9 Malformed
+              10 2024-03-01 10:10:00 user12="Ivo": "elsewhere"
+        "#]],
+    );
 }
 
 #[test]
@@ -60,16 +64,33 @@ fn telegram_of_everything() {
             {{"name": "News", "type": "public_channel", "id": 7, "messages": [{two}]}}]}},
         "left_chats": {{"list": [{{"type": "saved_messages", "id": 8, "messages": [{three}]}}]}}}}"#
     );
-    check("result.json", &everything, expect![[r#"
-        Telegram Desktop
-        # -5 "Small" on archive
-          1 2024-03-01 10:00:00 user1="A": "one"
-        # 6 "result" on archive
-        # -1007 "News" on telegram
-          2 2024-03-01 10:00:00 user1="A": "two"
-        # 8 "result" on archive
-          3 2024-03-01 10:00:00 user1="A": "three"
-    "#]]);
+    check(
+        "result.json",
+        &everything,
+        expect![[r#"
+            Telegram Desktop
+            # -5 "Small" on archive
+              1 2024-03-01 10:00:00 user1="A": "one"
+            # 6 "personal chat" on archive
+            # -1007 "News" on telegram
+              2 2024-03-01 10:00:00 user1="A": "two"
+            # 8 "saved messages" on archive
+              3 2024-03-01 10:00:00 user1="A": "three"
+        "#]],
+    );
+}
+
+#[test]
+fn characters_that_a_database_refuses() {
+    check(
+        "result.json",
+        r#"{"name": "a\u0000b", "id": 1, "messages": [{"id": 1, "type": "message", "date_unixtime": "1", "from": "\u0000", "from_id": "user1", "text": "\u0000"}]}"#,
+        expect![[r#"
+            Telegram Desktop
+            # 1 "a�b" on archive
+              1 1970-01-01 00:00:01 user1="�": "�"
+        "#]],
+    );
 }
 
 pub(super) const DISCORD: &str = r#"{
@@ -95,17 +116,21 @@ pub(super) const DISCORD: &str = r#"{
 
 #[test]
 fn discord() {
-    check("export.json", DISCORD, expect![[r#"
-        Discord (DiscordChatExporter JSON)
-        # 900000000000000002 "kitchen" on discord of 900000000000000001 "Lantern Club"
-          1000000000000001 2024-03-01 08:00:00 11="Mira": "hey @Ivo :soup: now" 🍲@ivo 🍲x1
-          1000000000000002 2024-03-01 10:01:00 12="ivo": "@Mira yes" ->1000000000000001 edited 10:02:00
-          - 3 Service
-          - 4 Empty
-          - 5 Forwarded
-          1000000000000006 2024-03-01 10:05:00 14="helper" (bot): "beep"
-          - 7 BadTime
-    "#]]);
+    check(
+        "export.json",
+        DISCORD,
+        expect![[r#"
+            Discord (DiscordChatExporter JSON)
+            # 900000000000000002 "kitchen" on discord of 900000000000000001 "Lantern Club"
+              1000000000000001 2024-03-01 08:00:00 11="Mira": "hey @Ivo :soup: now" 🍲@ivo 🍲x1
+              1000000000000002 2024-03-01 10:01:00 12="ivo": "@Mira yes" ->1000000000000001 edited 10:02:00
+              - 3 Service
+              - 4 Empty
+              - 5 Forwarded
+              1000000000000006 2024-03-01 10:05:00 14="helper" (bot): "beep"
+              - 7 BadTime
+        "#]],
+    );
 }
 
 pub(super) const ANDROID: &str = "\
@@ -125,24 +150,28 @@ look at this
 
 #[test]
 fn whatsapp_android_month_first() {
-    check("WhatsApp Chat with Lantern Club (2).txt", ANDROID, expect![[r#"
-        WhatsApp
-        # Lantern Club "Lantern Club" on archive
-          - 1 Service
-          - 2 Service
-          time 2021-12-31 23:59:00 Mira="Mira": "almost: midnight\nand a second line\n\nand a fourth"
-          - 7 Empty
-          - 8 Deleted
-          time 2022-01-01 00:01:00 Ivo="Ivo": "look at this"
-          time 2022-01-01 00:02:00 Ivo="Ivo": "happy new yaer"
-          time 2022-01-01 13:02:00 Ivo="Ivo": "ciao @Mira"
-    "#]]);
+    check(
+        "WhatsApp Chat with Lantern Club (2).txt",
+        ANDROID,
+        expect![[r#"
+            WhatsApp
+            # Lantern Club "Lantern Club" on archive
+              - 1 Service
+              - 2 Service
+              time 2021-12-31 23:59:00 Mira="Mira": "almost: midnight\nand a second line\n\nand a fourth"
+              - 7 Empty
+              - 8 Deleted
+              time 2022-01-01 00:01:00 Ivo="Ivo": "look at this"
+              time 2022-01-01 00:02:00 Ivo="Ivo": "happy new yaer"
+              time 2022-01-01 13:02:00 Ivo="Ivo": "ciao @Mira"
+        "#]],
+    );
 }
 
 #[test]
 fn whatsapp_iphone_day_first() {
     check(
-        "_chat.txt",
+        "/x/WhatsApp Chat - Lantern Club/_chat.txt",
         "\u{FEFF}[31/12/2021, 23:58:01] Lantern Club: \u{200E}Messages and calls are end-to-end encrypted.\r\n\
          \u{200E}[31/12/2021, 23:59:59] ~\u{202F}Mira: \u{200E}image omitted\r\n\
          [01/01/2022, 00:00:00] \u{202A}+44\u{A0}7700\u{A0}900123\u{202C}: hello\r\nyou\r\n\
@@ -150,7 +179,7 @@ fn whatsapp_iphone_day_first() {
          [01/01/2022, 00:00:10] Mira: see \u{200E}<attached: 00000012-PHOTO.jpg>\r\n",
         expect![[r#"
             WhatsApp
-            # corpus "corpus" on archive
+            # Lantern Club "Lantern Club" on archive
               - 1 Service
               - 2 Empty
               time 2022-01-01 00:00:00 +44 7700 900123="+44 7700 900123": "hello\nyou"
@@ -181,41 +210,62 @@ fn whatsapp_forms_of_date_and_time() {
               time 2021-12-31 00:00:00 Mira="Mira": "midnight\n31.13.2021, 12:00 - Mira: pasted from elsewhere\n1.1.22, 24:00 - Mira: no such time"
         "#]],
     );
-    check("a.txt", "2021-12-31, 23:59 - Mira: year first\n", expect![[r#"
-        WhatsApp
-        # a "a" on archive
-          time 2021-12-31 23:59:00 Mira="Mira": "year first"
-    "#]]);
+    check(
+        "a.txt",
+        "2021-12-31, 23:59 - Mira: year first\n",
+        expect![[r#"
+            WhatsApp
+            # a "a" on archive
+              time 2021-12-31 23:59:00 Mira="Mira": "year first"
+        "#]],
+    );
 }
 
 #[test]
 fn whatsapp_order_of_dates_by_their_rise() {
-    check("a.txt", "3/4/21, 10:00 - A: x\n4/4/21, 10:00 - A: y\n1/5/21, 10:00 - A: z\n", expect![[r#"
-        WhatsApp
-        # a "a" on archive
-          time 2021-04-03 10:00:00 A="A": "x"
-          time 2021-04-04 10:00:00 A="A": "y"
-          time 2021-05-01 10:00:00 A="A": "z"
-    "#]]);
-    check("a.txt", "4/3/21, 10:00 - A: x\n4/4/21, 10:00 - A: y\n5/1/21, 10:00 - A: z\n", expect![[r#"
-        WhatsApp
-        # a "a" on archive
-          time 2021-04-03 10:00:00 A="A": "x"
-          time 2021-04-04 10:00:00 A="A": "y"
-          time 2021-05-01 10:00:00 A="A": "z"
-    "#]]);
-    check("a.txt", "4/4/21, 10:00 - A: x\n5/5/21, 10:00 - A: y\n", expect![[r#"
-        WhatsApp
-        # a "a" on archive
-          time 2021-04-04 10:00:00 A="A": "x"
-          time 2021-05-05 10:00:00 A="A": "y"
-    "#]]);
+    check(
+        "a.txt",
+        "3/4/21, 10:00 - A: x\n4/4/21, 10:00 - A: y\n1/5/21, 10:00 - A: z\n",
+        expect![[r#"
+            WhatsApp
+            # a "a" on archive
+              time 2021-04-03 10:00:00 A="A": "x"
+              time 2021-04-04 10:00:00 A="A": "y"
+              time 2021-05-01 10:00:00 A="A": "z"
+        "#]],
+    );
+    check(
+        "a.txt",
+        "4/3/21, 10:00 - A: x\n4/4/21, 10:00 - A: y\n5/1/21, 10:00 - A: z\n",
+        expect![[r#"
+            WhatsApp
+            # a "a" on archive
+              time 2021-04-03 10:00:00 A="A": "x"
+              time 2021-04-04 10:00:00 A="A": "y"
+              time 2021-05-01 10:00:00 A="A": "z"
+        "#]],
+    );
+    check(
+        "a.txt",
+        "4/4/21, 10:00 - A: x\n5/5/21, 10:00 - A: y\n",
+        expect![[r#"
+            WhatsApp
+            # a "a" on archive
+              time 2021-04-04 10:00:00 A="A": "x"
+              time 2021-05-05 10:00:00 A="A": "y"
+        "#]],
+    );
     let options = Options { date_order: Some(DateOrder::MonthFirst), ..Options::default() };
-    check_with(&options, "a.txt", b"3/4/21, 10:00 - A: x\n", expect![[r#"
-        WhatsApp
-        # a "a" on archive
-          time 2021-03-04 10:00:00 A="A": "x"
-    "#]]);
+    check_with(
+        &options,
+        "a.txt",
+        b"3/4/21, 10:00 - A: x\n",
+        expect![[r#"
+            WhatsApp
+            # a "a" on archive
+              time 2021-03-04 10:00:00 A="A": "x"
+        "#]],
+    );
 }
 
 pub(super) const IRC: &str = "\
@@ -232,18 +282,22 @@ something else
 
 #[test]
 fn irc_with_the_date_in_its_name() {
-    check("/logs/#lantern/2006-03-05.log", IRC, expect![[r##"
-        IRC log
-        # #lantern "#lantern" on archive
-          - 1 Service
-          time 2006-03-05 23:58:00 mira="mira": "ivo: soup?"
-          time 2006-03-05 23:58:00 ivo="Ivo": "always"
-          time 2006-03-05 23:59:00 ivo="ivo": "*waves*"
-          - 5 Empty
-          - 6 Service
-          time 2006-03-06 00:01:00 mira="mira": "he left"
-          - 9 Malformed
-    "##]]);
+    check(
+        "/logs/#lantern/2006-03-05.log",
+        IRC,
+        expect![[r##"
+            IRC log
+            # #lantern "#lantern" on archive
+              - 1 Service
+              time 2006-03-05 23:58:00 mira="mira": "ivo: soup?"
+              time 2006-03-05 23:58:00 ivo="Ivo": "always"
+              time 2006-03-05 23:59:00 ivo="ivo": "*waves*"
+              - 5 Empty
+              - 6 Service
+              time 2006-03-06 00:01:00 mira="mira": "he left"
+              - 9 Malformed
+        "##]],
+    );
 }
 
 #[test]
@@ -298,32 +352,44 @@ please\",,kitchen,3
 
 #[test]
 fn csv() {
-    check("table.csv", CSV, expect![[r#"
-        CSV
-        # kitchen "kitchen" on archive
-          1 2021-03-04 05:06:07 11="Mira": "soup, \"now\"\nplease"
-          2 2021-03-04 05:06:00 Ivo="Ivo": "yes" ->1
-          - 5 BadTime
-        # hall "hall" on archive
-          - 6 NoAuthor
-          - 7 Empty
-          - 8 Malformed
-        # table "table" on archive
-          - 9 Empty
-        # hall "hall" on archive
-          8 2021-03-04 05:06:07 Ivo="Ivo": "unix"
-    "#]]);
-    check("a.txt", "time;name;text\n1614834367;Mira;one\n1614834367000;Mira;two\n", expect![[r#"
-        CSV
-        # a "a" on archive
-          time 2021-03-04 05:06:07 Mira="Mira": "one"
-          time 2021-03-04 05:06:07 Mira="Mira": "two"
-    "#]]);
-    check("a.txt", "\u{FEFF}time\tname\ttext\n1614834367\tMira\tone, two; three\n", expect![[r#"
-        CSV
-        # a "a" on archive
-          time 2021-03-04 05:06:07 Mira="Mira": "one, two; three"
-    "#]]);
+    check(
+        "table.csv",
+        CSV,
+        expect![[r#"
+            CSV
+            # kitchen "kitchen" on archive
+              1 2021-03-04 05:06:07 11="Mira": "soup, \"now\"\nplease"
+              2 2021-03-04 05:06:00 Ivo="Ivo": "yes" ->1
+              - 5 BadTime
+            # hall "hall" on archive
+              - 6 NoAuthor
+              - 7 Empty
+              - 8 Malformed
+            # table "table" on archive
+              - 9 Empty
+            # hall "hall" on archive
+              8 2021-03-04 05:06:07 Ivo="Ivo": "unix"
+        "#]],
+    );
+    check(
+        "a.txt",
+        "time;name;text\n1614834367;Mira;one\n1614834367000;Mira;two\n",
+        expect![[r#"
+            CSV
+            # a "a" on archive
+              time 2021-03-04 05:06:07 Mira="Mira": "one"
+              time 2021-03-04 05:06:07 Mira="Mira": "two"
+        "#]],
+    );
+    check(
+        "a.txt",
+        "\u{FEFF}time\tname\ttext\n1614834367\tMira\tone, two; three\n",
+        expect![[r#"
+            CSV
+            # a "a" on archive
+              time 2021-03-04 05:06:07 Mira="Mira": "one, two; three"
+        "#]],
+    );
 }
 
 pub(super) const JSONL: &str = r#"{"time": 1614834367, "user": "mira", "name": "Mira", "text": "soup \ud83c\udf72", "tags": ["a", {"b": 1}]}
@@ -337,17 +403,21 @@ pub(super) const JSONL: &str = r#"{"time": 1614834367, "user": "mira", "name": "
 
 #[test]
 fn jsonl() {
-    check("table.jsonl", JSONL, expect![[r#"
-        JSON Lines
-        # table "table" on archive
-          time 2021-03-04 05:06:07 Mira="Mira": "soup 🍲"
-          time 2021-03-04 05:06:07 12="Ivo": "yes"
-          - 4 BadTime
-          - 5 Empty
-          - 6 Malformed
-        # hall "hall" on archive
-          time 2021-03-04 04:06:07 Mira="Mira": "other order"
-    "#]]);
+    check(
+        "table.jsonl",
+        JSONL,
+        expect![[r#"
+            JSON Lines
+            # table "table" on archive
+              time 2021-03-04 05:06:07 Mira="Mira": "soup 🍲"
+              time 2021-03-04 05:06:07 12="Ivo": "yes"
+              - 4 BadTime
+              - 5 Empty
+              - 6 Malformed
+            # hall "hall" on archive
+              time 2021-03-04 04:06:07 Mira="Mira": "other order"
+        "#]],
+    );
 }
 
 #[test]

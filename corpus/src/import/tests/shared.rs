@@ -1,6 +1,10 @@
 //! Real logs, where the machine has them.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use super::*;
 
@@ -11,9 +15,9 @@ fn a_real_channel() {
         return;
     };
     let mut dropped = BTreeMap::<DropReason, u64>::new();
-    let (mut messages, mut lines, mut authors) = (0_u64, 0_u64, std::collections::BTreeSet::new());
-    for file in fs::read_dir(folder.join("data/ubuntu-irc")).unwrap() {
-        let path = file.unwrap().path();
+    let (mut messages, mut lines, mut authors) = (0_u64, 0_u64, BTreeSet::new());
+    let files = fs::read_dir(folder.join("data/ubuntu-irc")).unwrap().map(|file| file.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
         let text = fs::read_to_string(&path).unwrap();
         lines += text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
         for item in open(&path, &Options::default()).unwrap() {
@@ -33,6 +37,7 @@ fn a_real_channel() {
     assert_eq!(dropped.get(&DropReason::Malformed), None);
 }
 
+#[expect(clippy::disallowed_methods, reason = "only this test wants it")]
 fn shared_folder() -> Option<PathBuf> {
     std::env::var_os("GROUPCHAT_SHARED").map(PathBuf::from)
 }
