@@ -131,7 +131,9 @@ fn take_date(text: &str) -> (StampDate, &str) {
 }
 
 fn full_date(text: &str) -> Option<(StampDate, &str)> {
-    let date = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
+    // Most lines have no date, and the parser is slow to see it.
+    let date = text.get(..10).filter(|date| date.as_bytes()[4] == b'-')?;
+    let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
     Some((StampDate::Full(date), text[10..].strip_prefix([' ', 'T'])?))
 }
 

@@ -79,11 +79,17 @@ pub(super) fn read(content: &str) -> Result<Said<'_>, DropReason> {
     if name.is_empty() {
         return Err(DropReason::NoAuthor);
     }
-    if NOTICES.iter().any(|notice| name.contains(notice)) {
+    if is_notice(&name) {
         return Err(DropReason::Service);
     }
     let text = words(raw)?;
     Ok(Said { name, raw, text })
+}
+
+/// Whether what looks like a name is the beginning of a notice. A sentence has three words at least, so most names need
+/// no search.
+fn is_notice(name: &str) -> bool {
+    name.bytes().filter(|&byte| byte == b' ').count() >= 2 && NOTICES.iter().any(|notice| name.contains(notice))
 }
 
 /// Splits at the first `: ` of the first line; a message that begins with a line break has the colon at its end.
@@ -98,8 +104,8 @@ fn split_name(content: &str) -> Option<(&str, &str)> {
 fn words(raw: &str) -> Result<String, DropReason> {
     let plain = without_marks(raw);
     let mut text = plain.trim();
-    for edited in EDITED {
-        text = text.strip_suffix(edited).unwrap_or(text).trim_end();
+    if text.ends_with('>') {
+        text = EDITED.iter().find_map(|edited| text.strip_suffix(edited)).unwrap_or(text).trim_end();
     }
     if DELETED.contains(&text.trim_end_matches('.')) {
         return Err(DropReason::Deleted);
@@ -117,8 +123,8 @@ fn words(raw: &str) -> Result<String, DropReason> {
 
 /// The caption, where a file is named: before it on iPhones, in the lines below it on Android.
 fn without_attachment(text: &str) -> &str {
-    if let Some((caption, file)) = text.rsplit_once("<attached: ")
-        && file.ends_with('>')
+    if text.ends_with('>')
+        && let Some((caption, _)) = text.rsplit_once("<attached: ")
     {
         return caption.trim_end();
     }
