@@ -156,6 +156,23 @@ describe("the demo", { skip: !executablePath && isOptional ? NO_CHROMIUM : false
     await other.close();
   });
 
+  test("whoever asks to be forgotten is, on every page that is open", async () => {
+    const other = await Chat.open(browser, demo.url);
+    await other.openPanel();
+    await other.page.fill("#name", "Someone Shy");
+    await other.page.press("#name", "Enter");
+    await other.page.getByLabel("You are Someone Shy.").waitFor();
+    await other.say("please forget that I said this");
+    const isThere = async () => (await chat.messages()).some(({ text }) => text.startsWith("please forget"));
+    await chat.until("the message arrives", isThere);
+    const before = (await chat.messages()).filter(({ author }) => author !== "Someone Shy");
+    await other.type("/forgetme confirm");
+    await other.notice("Erased: 1 messages of yours");
+    await chat.until("the message is gone", async () => !(await isThere()));
+    await chat.assertKept(before);
+    await other.close();
+  });
+
   test("it works by keyboard alone", async () => {
     const { page } = chat;
     const { keyboard } = page;

@@ -76,7 +76,6 @@ export class CommandMenu {
   #show() {
     const isOpen = this.#shown.length > 0;
     this.#list.hidden = !isOpen;
-    this.#input.setAttribute("aria-expanded", String(isOpen));
     if (!isOpen) this.#input.removeAttribute("aria-activedescendant");
     else this.#input.setAttribute("aria-activedescendant", `command-${this.#current}`);
     this.#list.replaceChildren(

@@ -106,6 +106,7 @@ export class Panel {
     const covers = this.isOpen && this.#narrow.matches;
     for (const behind of this.#behind) behind.toggleAttribute("inert", covers);
     this.#panel.setAttribute("role", covers ? "dialog" : "complementary");
-    this.#panel.setAttribute("aria-modal", String(covers));
+    if (covers) this.#panel.setAttribute("aria-modal", "true");
+    else this.#panel.removeAttribute("aria-modal");
   }
 }
