@@ -269,6 +269,34 @@ mod tests {
         fs::remove_dir(cluster.server.socket()).unwrap();
     }
 
+    #[tokio::test]
+    async fn the_keeper_stops_a_server_that_had_just_been_started_when_its_users_were_killed() {
+        let folder = folder();
+        let cluster = Cluster::start(&options(folder.path())).unwrap();
+        cluster.server.stop();
+        // As of a server that has not yet written its pid file.
+        let young = cluster.server.lock(&cluster.owner).unwrap();
+        cluster.users.unlock().unwrap();
+        let users = lock_file(&folder.path().join("users.lock")).unwrap();
+        until("the keeper takes over", || users.try_lock_shared().map(|()| users.unlock().unwrap()).is_err()).await;
+        let binaries = Binaries::find(cluster.server.data()).unwrap();
+        // It may be stopped before it is ready, which is an error to whoever waits for it.
+        cluster.server.run(&binaries, &cluster.owner).ok();
+        drop(young);
+        until("the keeper ends", || !cluster.keeper.is_alive().unwrap()).await;
+        assert_eq!(cluster.server.pid(), None);
+    }
+
+    async fn until(what: &str, mut look: impl FnMut() -> bool) {
+        let mut glances = tokio::time::interval(Duration::from_millis(5));
+        let seen = async {
+            while !look() {
+                glances.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), seen).await.unwrap_or_else(|_| panic!("{what}: not in time"));
+    }
+
     #[test]
     fn a_folder_closed_to_the_servers_user_is_named() {
         if !rustix::process::geteuid().is_root() {

@@ -14,21 +14,28 @@ use std::{
 
 use super::{binaries::Binaries, error::ClusterError, lock_file, owner::Owner};
 
-/// `$0` is the users' lock file, `$1` the seconds to linger, the rest the command that stops the server. The exclusive
-/// lock is held until that command ends, so that whoever starts meanwhile waits for it.
+/// `$0` is the users' lock file, `$1` that of the server, `$2` the seconds to linger, the rest the command that stops the
+/// server. The exclusive lock is held until that command ends, so that whoever starts meanwhile waits for it. The command
+/// fails where no server runs, but also where one is so young that it has not yet written its pid file; only the lock that
+/// a server holds tells the two apart.
 const SCRIPT: &str = r#"
-users=$0 linger=$1; shift
+users=$0 server=$1 linger=$2; shift 2
 if command -v flock >/dev/null; then
     exec 9<>"$users"
     while flock -x 9; do
         flock -u 9
         sleep "$linger"
-        flock -n -x 9 && exec "$@"
+        flock -n -x 9 || continue
+        until "$@" || flock -n "$server" true; do sleep 0.1; done
+        exit
     done
 elif command -v perl >/dev/null; then
-    exec perl -e 'use Fcntl ":flock"; my ($users, $linger, @stop) = @ARGV; open(my $lock, "+<", $users) or exit 1;
+    exec perl -e 'use Fcntl ":flock"; my ($users, $server, $linger, @stop) = @ARGV; open(my $lock, "+<", $users) or exit 1;
+        open(my $alive, "<", $server) or exit 1;
         while (flock($lock, LOCK_EX)) { flock($lock, LOCK_UN); sleep $linger;
-            if (flock($lock, LOCK_EX | LOCK_NB)) { system(@stop); exit } }' "$users" "$linger" "$@"
+            flock($lock, LOCK_EX | LOCK_NB) or next;
+            select(undef, undef, undef, 0.1) until system(@stop) == 0 or flock($alive, LOCK_EX | LOCK_NB);
+            exit }' "$users" "$server" "$linger" "$@"
 fi
 "#;
 
@@ -55,7 +62,7 @@ impl Keeper {
             .command(Path::new("sh"), &self.dir)
             .arg("-c")
             .arg(SCRIPT)
-            .arg("users.lock")
+            .args(["users.lock", "server.lock"])
             .arg(self.linger_seconds.to_string())
             .arg(binaries.program("pg_ctl"))
             .args(["-D", "data", "-m", "fast", "-w", "-s", "stop"])

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use super::{binaries::Binaries, error::ClusterError, owner::Owner};
+use super::{binaries::Binaries, error::ClusterError, lock_file, owner::Owner};
 
 const POLL: Duration = Duration::from_millis(20);
 /// Recovery after a crash replays at most a gigabyte of log, which a slow disk does in about a minute.
@@ -52,6 +52,7 @@ pub(super) struct Server {
     data: PathBuf,
     socket: PathBuf,
     log: PathBuf,
+    lock: PathBuf,
     durable: bool,
 }
 
@@ -66,7 +67,7 @@ enum State {
 
 impl Server {
     pub(super) fn new(dir: &Path, socket: PathBuf, durable: bool) -> Server {
-        Server { data: dir.join("data"), socket, log: dir.join("server.log"), durable }
+        Server { data: dir.join("data"), socket, log: dir.join("server.log"), lock: dir.join("server.lock"), durable }
     }
 
     pub(super) fn data(&self) -> &Path {
@@ -171,7 +172,7 @@ impl Server {
     fn command(&self, binaries: &Binaries, owner: &Owner, log: File) -> Result<Command, ClusterError> {
         let second = log.try_clone().map_err(ClusterError::io("open the server's log"))?;
         let mut command = owner.command(&binaries.program("postgres"), &self.data);
-        command.arg("-D").arg(&self.data).stdout(log).stderr(second);
+        command.arg("-D").arg(&self.data).stdin(self.lock(owner)?).stdout(log).stderr(second);
         let socket = format!("unix_socket_directories={}", self.socket.display());
         let settings = SETTINGS.iter().chain(if self.durable { &[][..] } else { &NOT_DURABLE[..] });
         for setting in settings.copied().chain([socket.as_str()]) {
@@ -180,6 +181,16 @@ impl Server {
         // Ctrl-C in the terminal is for us; the server is told when nobody uses it any more.
         command.process_group(0);
         Ok(command)
+    }
+
+    /// What a server holds from its first moment to its last, for the keeper to see: handed on as standard input, the lock
+    /// is the server's. It is shared, since the last processes of one that was killed may still hold it.
+    pub(super) fn lock(&self, owner: &Owner) -> Result<File, ClusterError> {
+        let lock = lock_file(&self.lock)?;
+        // The keeper runs as that user and opens the file by its name.
+        owner.adopt(&self.lock)?;
+        lock.lock_shared().map_err(ClusterError::io(format!("lock {}", self.lock.display())))?;
+        Ok(lock)
     }
 
     /// Asks the server to stop, without waiting for its clients, and waits until it has.
