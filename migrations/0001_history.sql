@@ -108,6 +108,13 @@ create table reaction_total (              -- how many reacted, where an export 
     foreign key (room_id, message_key) references message on delete cascade
 );
 
+create table finished_import (             -- files that need not be read again
+    community_id int         not null references community on delete cascade,
+    source       text        not null,     -- path, size and time of change of the file
+    finished_at  timestamptz not null,
+    primary key (community_id, source)
+);
+
 -- What the bot does in a room.
 
 create table room_persona (                -- the cast of a room

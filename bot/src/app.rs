@@ -40,6 +40,12 @@ const MAILBOX: usize = 256;
 /// How long a room may take to answer a command.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many people are remembered between their messages. Beyond it all are asked for again, which costs a query each.
+const REMEMBERED_PEOPLE: usize = 50_000;
+
+/// How often the counters of those who have been quiet are let go.
+const TIDYING: Duration = Duration::from_secs(600);
+
 /// How long a shutdown waits for replies in hand.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -142,6 +148,7 @@ impl App {
         for room in rooms.into_iter().filter(|room| self.shared.platforms.contains_key(&room.platform)) {
             self.shared.room(&room).await?;
         }
+        self.shared.tracker.spawn(self.shared.clone().tidy());
         Ok(())
     }
 
@@ -245,6 +252,12 @@ impl App {
 }
 
 impl Shared {
+    async fn tidy(self: Arc<Self>) {
+        while tokio::time::timeout(TIDYING, self.shutdown.cancelled()).await.is_err() {
+            self.quotas.tidy();
+        }
+    }
+
     /// The platform that a room is on.
     fn platform(&self, room: &Room) -> anyhow::Result<Arc<dyn Platform>> {
         let platform = self.platforms.get(&room.platform);
@@ -281,6 +294,9 @@ impl Shared {
             seen_at: self.clock.now(),
         };
         let member = self.store.member(&member).await?;
+        if self.people.len() >= REMEMBERED_PEOPLE {
+            self.people.clear();
+        }
         self.people.insert(key, member.clone());
         Ok(member)
     }

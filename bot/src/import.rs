@@ -52,8 +52,6 @@ pub struct Report {
     pub dropped: BTreeMap<DropReason, u64>,
     /// The communities that got something.
     pub communities: Vec<CommunityId>,
-    /// The rooms that got something.
-    pub rooms: Vec<RoomId>,
     /// What ended the import before the end of the file. Everything before it is stored.
     pub fault: Option<ImportError>,
 }
@@ -70,7 +68,6 @@ impl Report {
             *self.dropped.entry(reason).or_default() += count;
         }
         self.communities.extend(other.communities);
-        self.rooms.extend(other.rooms);
         self.fault = other.fault.or(self.fault.take());
     }
 }
@@ -295,7 +292,6 @@ impl Writer<'_> {
         let destination = Destination { community: community.id, room: room.id };
         self.rooms.insert(chat.external_id.clone(), destination);
         self.report.communities.push(community.id);
-        self.report.rooms.push(room.id);
         tracing::info!(chat = %chat.external_id, room = %room.id, "importing a chat");
         Ok(destination)
     }
@@ -312,6 +308,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// What tells this file, as it is now, from every other: its path, size and time of change.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub fn identity(&self) -> anyhow::Result<String> {
+        let whole = self.path.canonicalize().with_context(|| format!("there is no {}", self.path.display()))?;
+        let metadata = whole.metadata().with_context(|| format!("cannot read {}", whole.display()))?;
+        let changed = DateTime::<Utc>::from(metadata.modified().context("this system keeps no time of change")?);
+        Ok(format!("{} {} {}", whole.display(), metadata.len(), changed.to_rfc3339()))
+    }
+
     /// Whether a failure only says that a file of a folder is no export.
     pub fn may_be_skipped(&self, error: &anyhow::Error) -> bool {
         let fault = error.downcast_ref::<ImportError>().map(|error| &error.fault);

@@ -12,6 +12,7 @@ mod communities;
 mod consent;
 mod error;
 mod history;
+mod imports;
 mod members;
 mod messages;
 mod outbox;

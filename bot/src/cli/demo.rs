@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chat::{Pacing, Platform, RoomId, RoomSettings};
+use chat::{CommunityId, Pacing, Platform, RoomSettings};
 use clap::Args;
 use corpus::import::Options;
 use secrecy::SecretString;
@@ -92,25 +92,23 @@ struct Shown {
 
 /// Imports what the demo talks like, unless that is done already, and sets up a room that was not used before.
 async fn prepare(store: &Store, history: &[PathBuf], clock: &Clock) -> anyhow::Result<Shown> {
-    let community = community_id(history)?;
-    let source = if history.is_empty() { "the sample group".to_owned() } else { "your history".to_owned() };
-    let target = Target::Web { community: community.clone(), title: None };
-    let rooms = if history.is_empty() {
-        import_sample(store, &target).await?
-    } else {
-        import_files(store, history, &target).await?
+    let external_id = community_id(history)?;
+    let new = NewCommunity { platform: Platform::Web, external_id: &external_id, title: "" };
+    let community = store.community(&new).await?;
+    let target = Target::Web { community: external_id.clone(), title: None };
+    match history {
+        [] => import_sample(store, community.id, &target, clock).await?,
+        _ => import_files(store, history, community.id, &target, clock).await?,
+    }
+    let Some(room) = busiest(store, community.id).await? else {
+        bail!("there is no message in the history; name an export with messages in it with --history");
     };
-    let Some(room) = busiest(store, &rooms).await? else {
-        bail!("{source} holds no message; name an export with messages in it with --history");
-    };
-    store.declare_consent(room.community, clock.now()).await?;
+    store.declare_consent(community.id, clock.now()).await?;
     set_up(store, &room, clock).await?;
-    let title =
-        store.community(&NewCommunity { platform: Platform::Web, external_id: &community, title: "" }).await?.title;
     let place = Place {
         platform: Platform::Web,
-        community,
-        community_title: title,
+        community: external_id,
+        community_title: String::new(),
         room: room.external_id.clone(),
         room_title: room.title.clone(),
     };
@@ -132,38 +130,54 @@ fn community_id(history: &[PathBuf]) -> anyhow::Result<String> {
     Ok(format!("history:{}", paths.join(":")))
 }
 
-async fn import_sample(store: &Store, target: &Target) -> anyhow::Result<Vec<RoomId>> {
+async fn import_sample(store: &Store, community: CommunityId, target: &Target, clock: &Clock) -> anyhow::Result<()> {
+    let source = format!("the sample group {}", env!("CARGO_PKG_VERSION"));
+    if store.is_imported(community, &source).await? {
+        return Ok(());
+    }
     let mut file = tempfile::Builder::new().suffix(".json").tempfile().context("cannot write a temporary file")?;
     file.write_all(SAMPLE).context("cannot write a temporary file")?;
-    let report = import::file(store, file.path(), &Options::default(), target, |_| {}).await?;
-    Ok(report.rooms)
+    import::file(store, file.path(), &Options::default(), target, |_| {}).await?;
+    Ok(store.import_finished(community, &source, clock.now()).await?)
 }
 
-async fn import_files(store: &Store, history: &[PathBuf], target: &Target) -> anyhow::Result<Vec<RoomId>> {
+async fn import_files(
+    store: &Store,
+    history: &[PathBuf],
+    community: CommunityId,
+    target: &Target,
+    clock: &Clock,
+) -> anyhow::Result<()> {
     let mut reports = Report::default();
     for source in import::expand(history)? {
+        let identity = source.identity()?;
+        if store.is_imported(community, &identity).await? {
+            continue;
+        }
         match super::import::with_progress(store, &source.path, &Options::default(), target).await {
             Ok(report) => reports.add(report),
             Err(error) if source.may_be_skipped(&error) => eprintln!("skipped: {error:#}"),
             Err(error) => return Err(error),
         }
+        store.import_finished(community, &identity, clock.now()).await?;
     }
-    eprint!("{reports}");
-    Ok(reports.rooms)
+    if reports.read > 0 {
+        eprint!("{reports}");
+        eprintln!("Its people talk on this machine only, with whoever opens the page; see that they would not mind.");
+    }
+    Ok(())
 }
 
-async fn busiest(store: &Store, rooms: &[RoomId]) -> anyhow::Result<Option<store::Room>> {
+/// The room of a community in which most was said.
+async fn busiest(store: &Store, community: CommunityId) -> anyhow::Result<Option<store::Room>> {
     let mut best = None;
-    for id in rooms {
-        let messages = store.room_message_count(*id).await?;
-        if best.is_none_or(|(most, _)| messages > most) && messages > 0 {
-            best = Some((messages, *id));
+    for room in store.rooms_of(Platform::Web).await?.into_iter().filter(|room| room.community == community) {
+        let messages = store.room_message_count(room.id).await?;
+        if messages > best.as_ref().map_or(0, |(most, _)| *most) {
+            best = Some((messages, room));
         }
     }
-    match best {
-        Some((_, id)) => Ok(store.room_by_id(id).await?),
-        None => Ok(None),
-    }
+    Ok(best.map(|(_, room)| room))
 }
 
 /// Fills a room that nobody has set up yet: the busiest members, lively, chatting while somebody looks.

@@ -48,7 +48,9 @@ impl Service {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Service { database, page, model, limits, clock, shutdown } = self;
         let store = database.store.clone();
-        let (voice, runner) = voice(model, &shutdown)?;
+        // The database and the runner are looked after until the rooms have finished, since finishing needs them.
+        let finished = CancellationToken::new();
+        let (voice, runner) = voice(model, &finished)?;
         let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
         let web =
             page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
@@ -76,8 +78,6 @@ impl Service {
                 }
             }
         };
-        // The database is looked after until the rooms have finished, since finishing needs it.
-        let finished = CancellationToken::new();
         let work = async {
             let served = serving.await;
             shutdown.cancel();
@@ -93,7 +93,7 @@ impl Service {
 }
 
 /// The voice that a configuration asks for, and what keeps it alive.
-fn voice(model: Model, shutdown: &CancellationToken) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
+fn voice(model: Model, finished: &CancellationToken) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
     let (voice, process) = match model {
         Model { path: Some(path), threads, context, .. } => {
             let process = RunnerProcess::new(RunnerOptions { model: path, threads, context });
@@ -105,10 +105,10 @@ fn voice(model: Model, shutdown: &CancellationToken) -> anyhow::Result<(Voice, i
         }
         Model { .. } => (Voice::markov(), None),
     };
-    let shutdown = shutdown.clone();
+    let finished = finished.clone();
     let keep_alive = async move {
         if let Some(process) = process {
-            process.run(shutdown).await;
+            process.run(finished).await;
         }
     };
     Ok((voice, keep_alive))

@@ -126,16 +126,15 @@ fn answer(scene: &Scene<'_>, now: DateTime<Utc>, rng: &mut impl Rng) -> Decision
     if scene.memory.is_bot(latest.key) {
         return Decision::Silence(Quiet::Bot);
     }
-    if let Some(persona) = speaker::addressed(latest, scene.window, scene.cast) {
-        if speaker::is_free_to_speak(persona, scene) {
-            return Decision::Turn(TurnPlan {
-                persona,
-                delay: pacing::delay(scene, rng),
-                why: Why::Addressed,
-                reply_to: pacing::shows_reply(latest, scene.window, rng),
-                exchange: pacing::exchange_length(scene.settings.pacing, rng).saturating_sub(1),
-            });
-        }
+    let addressed = speaker::addressed(latest, scene.window, scene.cast);
+    if let Some(persona) = addressed.filter(|persona| speaker::is_free_to_speak(*persona, scene)) {
+        return Decision::Turn(TurnPlan {
+            persona,
+            delay: pacing::delay(scene, rng),
+            why: Why::Addressed,
+            reply_to: pacing::shows_reply(latest, scene.window, rng),
+            exchange: pacing::exchange_length(scene.settings.pacing, rng).saturating_sub(1),
+        });
     }
     if pacing::has_had_its_share(scene, now) {
         return Decision::Silence(Quiet::Share);

@@ -57,10 +57,11 @@ pub(super) fn choose(scene: &Scene<'_>, rng: &mut impl Rng) -> Option<PersonaId>
         return draw(&without(last_persona, forced), rng);
     }
     let candidates = scene.cast.iter().map(|persona| (persona.id, weight(persona, scene))).collect();
-    if let Some(bursting) = last_persona.and_then(|id| scene.cast.iter().find(|persona| persona.id == id)) {
-        if rng.random_bool(scene.habits.burst_chance(bursting.member) * room_for_burst(scene)) {
-            return Some(bursting.id);
-        }
+    let bursting = last_persona.and_then(|id| scene.cast.iter().find(|persona| persona.id == id));
+    if let Some(bursting) = bursting
+        && rng.random_bool(scene.habits.burst_chance(bursting.member) * room_for_burst(scene))
+    {
+        return Some(bursting.id);
     }
     draw(&without(last_persona, candidates), rng)
 }

@@ -131,7 +131,7 @@ impl RoomTask {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                end = ended(&mut self.in_flight) => self.turn_ended(end).await,
+                end = ended(&mut self.in_flight) => self.turn_ended(end),
                 input = inputs.recv() => match input {
                     Some(input) => self.take(input).await,
                     None => break,
@@ -162,12 +162,12 @@ impl RoomTask {
 
     /// Reads the room again where something was missed, and once at the start looks for turns that a crash interrupted.
     async fn catch_up(&mut self) {
-        if self.missed.swap(false, Ordering::Relaxed) {
-            if let Err(error) = self.reload().await {
-                tracing::warn!(%error, "the room's history cannot be read now; it will be tried again");
-                self.missed.store(true, Ordering::Relaxed);
-                return;
-            }
+        if self.missed.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.reload().await
+        {
+            tracing::warn!(%error, "the room's history cannot be read now; it will be tried again");
+            self.missed.store(true, Ordering::Relaxed);
+            return;
         }
         if !self.recovered && self.in_flight.is_none() {
             match self.store().unfinished_turns(self.room.id).await {
@@ -349,7 +349,7 @@ impl RoomTask {
         self.in_flight = Some(InFlight { trigger, plan, persona: persona_id, overtaken, task });
     }
 
-    async fn turn_ended(&mut self, (in_flight, end): (InFlight, End)) {
+    fn turn_ended(&mut self, (in_flight, end): (InFlight, End)) {
         let InFlight { plan, .. } = in_flight;
         let now = self.now();
         for message in &end.posted {

@@ -2,6 +2,9 @@
 //! told: post a message, expect the reply. The platform is a second implementation beside the web page, and nothing in
 //! rooms, director or commands knows of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(clippy::disallowed_methods, reason = "what is posted here carries the time of the test")]
+
 mod commands;
 mod conversation;
 mod fake_runner;
