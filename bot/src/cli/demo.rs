@@ -10,7 +10,6 @@ use anyhow::{Context, bail};
 use chat::{CommunityId, Pacing, Platform, RoomSettings};
 use clap::Args;
 use corpus::import::Options;
-use secrecy::SecretString;
 use store::{NewCommunity, Store};
 use tokio::net::TcpListener;
 
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     Clock,
-    config::{self, Model},
+    config::{self, Config, Model},
     event::Place,
     import::{self, Report, Target},
     quotas::Limits,
@@ -37,7 +36,7 @@ const FIRST_CAST: usize = 5;
 const FIRST_IDLE_SECONDS: u64 = 20;
 const DEFAULT_PORT: u16 = 8017;
 
-/// The demo's options.
+/// The demo's options. GROUPCHAT__DATABASE__URL names a Postgres server to use instead of a private one.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// Talk like the people of your own exports instead of the sample group: files or folders
@@ -52,9 +51,6 @@ pub(super) struct DemoArgs {
     /// The folder for everything that is kept
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// A Postgres server to use instead of a private one
-    #[arg(long, value_name = "URL", env = "GROUPCHAT__DATABASE__URL", hide_env_values = true)]
-    database_url: Option<SecretString>,
     /// What is logged to standard error
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -63,13 +59,14 @@ pub(super) struct DemoArgs {
 /// Runs the demo until it is interrupted.
 pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     start_logging(&args.log)?;
+    let database_url = Config::load(None)?.database.url;
     let shutdown = shutdown_on_signal()?;
     let clock = Clock::system();
     let data = args.data.map_or_else(|| config::default_data_folder().map(|folder| folder.join("demo")), Ok)?;
     let _lock = DataLock::take(&data)?;
     let listener = listen(args.port).await?;
     eprintln!("Starting the history in {} ...", data.display());
-    let database = Database::open(args.database_url.as_ref(), &data).await?;
+    let database = Database::open(database_url.as_ref(), &data).await?;
     let shown = prepare(&database.store, &args.history, &clock).await?;
     let page = WebPage { listener, place: shown.place, room: shown.room, hosts: Vec::new() };
     let model = Model { path: args.model, ..Model::default() };

@@ -387,13 +387,25 @@ impl RoomTask {
     pub(crate) async fn set(&mut self, settings: RoomSettings, by: &Caller) -> anyhow::Result<()> {
         self.store().save_settings(self.room.id, &settings, Some(by.member.id), self.now()).await?;
         self.settings = settings;
-        // What is on its way was decided under the old ones: it is decided again.
-        if let Some(in_flight) = self.in_flight.as_ref().filter(|turn| turn.plan.is_some()) {
-            self.waiting.get_or_insert(in_flight.trigger);
-            self.overtake();
-        }
+        self.decide_again();
         self.platform.room_changed(&self.room).await;
         Ok(())
+    }
+
+    /// What is on its way was decided under other settings. Somebody was going to speak, so somebody is: only who, when
+    /// and about what is decided again.
+    fn decide_again(&mut self) {
+        let Some((plan, trigger)) = self.in_flight.as_ref().and_then(|turn| Some((turn.plan?, turn.trigger))) else {
+            return;
+        };
+        let trigger = match plan.why {
+            Why::Addressed => trigger,
+            Why::Asked => Trigger::More,
+            Why::Answer | Why::Exchange | Why::Idle => Trigger::PersonaSpoke,
+        };
+        self.memory.set_exchange(plan.exchange + 1);
+        self.waiting.get_or_insert(trigger);
+        self.overtake();
     }
 
     /// Reads the cast again after it was changed.

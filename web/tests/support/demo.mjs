@@ -6,12 +6,13 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
 /** A first start makes a database and imports the sample group, on a machine that may be busy. */
 const START_PATIENCE = 90_000;
 const STOP_PATIENCE = 25_000;
 
-const HERE = import.meta.dirname;
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 /** Where the program is. @returns {string} */
 function binary() {
