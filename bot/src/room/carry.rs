@@ -142,7 +142,7 @@ impl Carrier {
     }
 
     /// Writes a turn to the outbox before any platform hears of it. Its cause is the message that it follows, so that
-    /// one message never causes two.
+    /// one message never causes two. While the database is away it waits: what was promised is said once it is back.
     async fn enqueue(
         &self,
         kind: &str,
@@ -162,13 +162,17 @@ impl Carrier {
             due_at,
             expires_at: due_at + TURN_LIFE,
         };
-        match self.shared.store.enqueue(&turn).await {
-            Ok(turn) => turn,
-            Err(error) => {
-                tracing::warn!(%error, "a turn was dropped: it cannot be written to the outbox");
-                None
-            }
+        let queued = self.stored(|| self.shared.store.enqueue(&turn)).await?;
+        match queued {
+            Some(turn) => Some(turn),
+            None => self.queued_before(&cause).await,
         }
+    }
+
+    /// The turn that waits under a cause: what an attempt to write it has left whose answer was lost.
+    async fn queued_before(&self, cause: &str) -> Option<Turn> {
+        let unfinished = self.stored(|| self.shared.store.unfinished_turns(self.room.id)).await?;
+        unfinished.into_iter().find(|turn| turn.cause == cause && turn.state == TurnState::Pending)
     }
 
     /// Writes the turn to the outbox, due when a person would have typed it, shows it being typed, and posts it.
@@ -290,13 +294,10 @@ impl Carrier {
     }
 
     async fn end(&self, turn: &Turn, how: TurnEnd) {
-        // The turn is not posted from here on in any case; the row only says so later.
-        if let Err(error) = self.shared.store.end_turn(turn.id, how, self.now()).await {
-            tracing::warn!(%error, turn = %turn.id, "a turn that ended could not be marked");
-        }
+        self.stored(|| self.shared.store.end_turn(turn.id, how, self.now())).await;
     }
 
-    /// Repeats an idempotent write while the database is away. None once the app shuts down or the write is refused.
+    /// Repeats an idempotent call while the database is away. None once the app shuts down or the write is refused.
     async fn stored<T, F>(&self, write: impl Fn() -> F) -> Option<T>
     where
         F: Future<Output = store::Result<T>>,
