@@ -16,12 +16,12 @@ use std::{
     time::Duration,
 };
 
-use chat::OutboxId;
+use chat::{MessageKey, OutboxId};
 use rustix::process::Pid;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::{Cluster, ClusterOptions, MIGRATOR, Store};
+use crate::{Cluster, ClusterOptions, MIGRATOR, Store, TurnState};
 
 /// Long enough that consecutive test binaries of one run find the server still up.
 const LINGER_SECONDS: u32 = 5;
@@ -92,6 +92,35 @@ impl Drop for TestDatabase {
         // While another panic unwinds, a second one would hide it; what is left behind goes with the next run.
         assert!(dropped.is_ok() || thread::panicking(), "the test's database cannot be dropped");
     }
+}
+
+/// A turn as the outbox holds it, however it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Ours.
+    pub id: OutboxId,
+    /// What was to be said.
+    pub text: String,
+    /// How far it came.
+    pub state: TurnState,
+    /// The message that it became.
+    pub message_key: Option<MessageKey>,
+}
+
+/// Every turn that a database has ever held, oldest first.
+pub async fn outbox(url: &SecretString) -> Vec<OutboxRow> {
+    let rows: Vec<(i64, String, String, Option<i64>)> =
+        sqlx::query_as("select outbox_id, text, state, message_key from outbox order by outbox_id")
+            .fetch_all(&mut connect(url).await)
+            .await
+            .expect("the outbox is read");
+    let row = |(id, text, state, key): (i64, String, String, Option<i64>)| OutboxRow {
+        id: OutboxId(id),
+        text,
+        state: state.parse().expect("the table holds only states"),
+        message_key: key.map(MessageKey),
+    };
+    rows.into_iter().map(row).collect()
 }
 
 fn cluster() -> &'static Cluster {
