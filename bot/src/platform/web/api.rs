@@ -243,7 +243,22 @@ async fn say(State(web): State<Web>, Body(say): Body<Say>) -> Result<Json<Said>,
 }
 
 impl Web {
-    async fn record(
+    /// Stores what a visitor said, on a task of its own: whoever closes the page right after they have pressed Enter gives
+    /// up the request, but what has begun must end, or others would not hear of a message that is stored, and the next
+    /// one could become visible before it.
+    pub(super) async fn record(
+        &self,
+        author: Person,
+        text: String,
+        reply_to: Option<MessageKey>,
+        nonce: String,
+    ) -> Result<Recorded, ApiError> {
+        let web = self.clone();
+        let recording = tokio::spawn(async move { web.record_to_the_end(author, text, reply_to, nonce).await });
+        recording.await.unwrap_or_else(|error| Err(ApiError::away(&error.into())))
+    }
+
+    async fn record_to_the_end(
         &self,
         author: Person,
         text: String,

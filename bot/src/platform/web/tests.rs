@@ -11,13 +11,14 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{AppOptions, quotas::Limits, voice::Voice};
+use crate::{AppOptions, event::Person, quotas::Limits, voice::Voice};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A page that is served, and a browser's part.
 struct PageTester {
     platform: Arc<WebPlatform>,
+    app: App,
     persona: Persona,
     client: Client,
     url: String,
@@ -56,9 +57,9 @@ impl PageTester {
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(serve(listener, platform.clone(), app, Vec::new(), shutdown.clone()));
+        let server = tokio::spawn(serve(listener, platform.clone(), app.clone(), Vec::new(), shutdown.clone()));
         let client = Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { platform, persona, client, url, shutdown, server, database }
+        Self { platform, app, persona, client, url, shutdown, server, database }
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -184,6 +185,21 @@ async fn a_page_hears_what_it_missed_and_then_what_comes() {
     assert_eq!(heard[2]["generated"], true);
     assert_eq!(next(&mut from_two, "message").await["text"], "three");
     assert_eq!(next(&mut from_two, "message").await["text"], "four");
+    page.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_said_by_somebody_who_leaves_at_once_reaches_the_others() {
+    let page = PageTester::new().await;
+    let mut events = page.listen("0").await;
+    let web = api::Web { platform: page.platform.clone(), app: page.app.clone(), shutdown: page.shutdown.clone() };
+    let zoe = Person { key: MemberKey::from("web:zoe"), name: "Zoe".to_owned(), is_bot: false, avatar_url: None };
+    let another_is_stored = page.platform.keys.lock().await;
+    // Begun, and given up while it waits.
+    let given_up = tokio::time::timeout(Duration::ZERO, web.record(zoe, "bye".to_owned(), None, "a".to_owned())).await;
+    assert!(given_up.is_err());
+    drop(another_is_stored);
+    assert_eq!(next(&mut events, "message").await["text"], "bye");
     page.stop().await;
 }
 
