@@ -2,12 +2,13 @@
 
 use chat::MemberId;
 
-/// A failure of the database. No variant holds a database URL, since that may carry a password.
+/// A failure of the database. No variant holds a database URL, since that may carry a password. What is displayed is the
+/// whole sentence: there is no source that a chain of errors would repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The server cannot be reached or is starting, or a statement lost a race: try again later.
     #[error("the database is not available: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(sqlx::Error),
     /// The URL cannot be read as one of PostgreSQL.
     #[error(
         "the database URL cannot be read: it has the form postgres://USER:PASSWORD@HOST/DATABASE, with special \
@@ -37,7 +38,7 @@ pub enum StoreError {
     ConsentWithdrawn(MemberId),
     /// Anything else: a mistake in this program, or a server that refuses us.
     #[error("the database refused: {0}")]
-    Other(#[source] sqlx::Error),
+    Other(sqlx::Error),
 }
 
 /// The result of a query.
@@ -88,4 +89,25 @@ fn is_transient(error: &sqlx::Error) -> bool {
 /// Connection lost (08), too many connections (53300), shutting down or starting (57P0x), lost a race (40).
 fn is_transient_state(code: &str) -> bool {
     code.starts_with("08") || code.starts_with("40") || matches!(code, "53300" | "57P01" | "57P02" | "57P03")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::ClusterError;
+
+    #[test]
+    fn what_failed_underneath_is_said_once() {
+        let failed = || std::io::Error::other("the disk is full");
+        let errors: [Box<dyn Error>; 2] = [
+            Box::new(StoreError::from(sqlx::Error::Io(failed()))),
+            Box::new(ClusterError::Io { attempt: "make a folder".to_owned(), reason: failed() }),
+        ];
+        for error in errors {
+            assert_eq!(error.to_string().matches("the disk is full").count(), 1, "{error}");
+            assert!(error.source().is_none(), "{error}");
+        }
+    }
 }

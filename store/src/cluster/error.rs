@@ -78,12 +78,12 @@ pub enum ClusterError {
         log: PathBuf,
     },
     /// A file or a program could not be used.
-    #[error("cannot {attempt}: {source}")]
+    #[error("cannot {attempt}: {reason}")]
     Io {
         /// What was tried.
         attempt: String,
         /// Why it failed.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -91,6 +91,6 @@ impl ClusterError {
     /// For `map_err`, naming what was tried.
     pub(super) fn io(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
         let attempt = attempt.into();
-        move |source| ClusterError::Io { attempt, source }
+        move |reason| ClusterError::Io { attempt, reason }
     }
 }
