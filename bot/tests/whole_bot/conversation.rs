@@ -163,7 +163,8 @@ async fn a_runner_that_fails_once_is_asked_again_and_then_the_reply_is_dropped()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_other_settings_take_back_while_it_is_typed_is_decided_again() {
     let bot = BotTester::with_cast().await;
-    bot.command("Dora", "/pace 1 0 1").await;
+    bot.command("Dora", "/pace 1 0 3").await;
+    bot.runner.will_say(&["a line so long that typing it takes a while"]);
     bot.says("Dora", "Ada?").await;
     bot.soon(async { while bot.store.unfinished_turns(bot.room.id).await.unwrap().is_empty() {} }).await;
     bot.command("Dora", "/topic the sea").await;

@@ -50,6 +50,7 @@ async fn who_is_forgotten_leaves_nothing_behind() {
     let bot = BotTester::with_cast().await;
     bot.command("Dora", "/say Ada in her words").await;
     bot.next_by("Ada").await;
+    bot.settled().await;
     assert!(bot.command("Ada", "/forgetme").await.text.contains("/forgetme confirm"));
     assert!(bot.history().await.iter().any(|line| line.starts_with("Ada: ")));
     let answer = bot.command("Ada", "/forgetme confirm").await;

@@ -55,5 +55,7 @@ async fn a_turn_that_was_posted_but_not_marked_is_recognised() {
     assert_eq!(bot.next().await.text, "the end");
     assert_eq!(bot.platform.said().iter().filter(|s| s.text == said.text).count(), 1);
     assert_eq!(bot.history().await.iter().filter(|line| line.ends_with("only once, please")).count(), 1);
+    // What was just posted is marked a moment later; a polite end waits for that.
+    let bot = bot.restart().await;
     assert!(bot.store.unfinished_turns(bot.room.id).await.unwrap().is_empty());
 }
