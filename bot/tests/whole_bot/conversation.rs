@@ -44,7 +44,7 @@ async fn a_newer_message_overtakes_a_reply_that_is_being_drawn() {
     let bot = BotTester::with_cast().await;
     bot.runner.set_open(false);
     bot.says("Dora", "Ada, what is one and one?").await;
-    bot.soon(bot.platform.typing(Some("Ada"))).await;
+    bot.soon(bot.runner.is_asked_as("Ada")).await;
     bot.says("Dora", "Bo, never mind her, what do you think?").await;
     bot.soon(bot.runner.a_request_was_given_up()).await;
     bot.runner.set_open(true);

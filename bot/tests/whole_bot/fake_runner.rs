@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<Result<String, StatusCode>>>,
-    prompts: Mutex<Vec<String>>,
+    prompts: watch::Sender<Vec<String>>,
     asked: AtomicUsize,
     gate: watch::Sender<bool>,
     /// Cancelled when a request that waits at the gate is given up by its client.
@@ -62,7 +62,14 @@ impl FakeRunner {
     }
 
     pub fn prompts(&self) -> Vec<String> {
-        self.script.prompts.lock().unwrap().clone()
+        self.script.prompts.borrow().clone()
+    }
+
+    /// Waits until a reply of this persona is being drawn.
+    pub async fn is_asked_as(&self, name: &str) {
+        let wanted = format!("Respond as {name}:");
+        let mut prompts = self.script.prompts.subscribe();
+        prompts.wait_for(|prompts| prompts.iter().any(|prompt| prompt.ends_with(&wanted))).await.unwrap();
     }
 
     pub async fn a_request_was_given_up(&self) {
@@ -72,8 +79,8 @@ impl FakeRunner {
 
 async fn complete(State(script): State<Arc<Script>>, Json(request): Json<Value>) -> Response {
     let prompt = request["messages"][0]["content"].as_str().unwrap().to_owned();
-    script.prompts.lock().unwrap().push(prompt);
     let waiting = script.given_up.clone().drop_guard();
+    script.prompts.send_modify(|prompts| prompts.push(prompt));
     script.gate.subscribe().wait_for(|open| *open).await.unwrap();
     waiting.disarm();
     let asked = script.asked.fetch_add(1, Ordering::SeqCst);

@@ -42,7 +42,6 @@ pub struct MemoryPlatform {
     read: AtomicUsize,
     arrived: Notify,
     trouble: Mutex<VecDeque<Trouble>>,
-    typing: watch::Sender<Option<String>>,
     /// While it is set, posts wait here.
     gate: watch::Sender<bool>,
 }
@@ -55,7 +54,6 @@ impl MemoryPlatform {
             read: AtomicUsize::new(0),
             arrived: Notify::new(),
             trouble: Mutex::default(),
-            typing: watch::Sender::new(None),
             gate: watch::Sender::new(true),
         }
     }
@@ -90,12 +88,6 @@ impl MemoryPlatform {
         self.gate.send_replace(open);
     }
 
-    /// Waits until somebody is, or nobody is, typing.
-    pub async fn typing(&self, wanted: Option<&str>) {
-        let mut typing = self.typing.subscribe();
-        typing.wait_for(|name| name.as_deref() == wanted).await.unwrap();
-    }
-
     fn accept(&self, post: &Post) -> Arrival {
         let said = Said {
             nonce: post.nonce(),
@@ -106,7 +98,6 @@ impl MemoryPlatform {
         };
         let arrival = Arrival { key: said.key, sent_at: said.sent_at };
         self.said.lock().unwrap().push(said);
-        self.typing.send_replace(None);
         self.arrived.notify_waiters();
         arrival
     }
@@ -138,7 +129,5 @@ impl Platform for MemoryPlatform {
         Ok(said.map(|said| Arrival { key: said.key, sent_at: said.sent_at }))
     }
 
-    async fn typing(&self, typing: Typing<'_>) {
-        self.typing.send_replace(typing.draft.map(|_| typing.persona.name.clone()));
-    }
+    async fn typing(&self, _typing: Typing<'_>) {}
 }

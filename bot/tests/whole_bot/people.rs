@@ -36,7 +36,7 @@ async fn a_line_on_its_way_is_taken_back_when_its_member_says_no() {
     bot.runner.set_open(false);
     bot.command("Dora", "/speaker Ada").await;
     bot.says("Dora", "well?").await;
-    bot.soon(bot.platform.typing(Some("Ada"))).await;
+    bot.soon(bot.runner.is_asked_as("Ada")).await;
     bot.command("Ada", "/consent no").await;
     bot.soon(bot.runner.a_request_was_given_up()).await;
     bot.runner.set_open(true);
