@@ -24,6 +24,11 @@ bench: ## measure the store and the importers
 	@scripts/setup.sh demo
 	cargo bench -p store -p corpus --bench '*'
 
+.PHONY: bench-discord
+bench-discord: ## measure the bot under the load of 200 Discord servers, for five minutes; options: ARGS=small
+	@scripts/setup.sh demo
+	cargo bench -p bot --bench discord -- $(ARGS)
+
 lint: $(NODE_MODULES) ## check the style and types of all code
 	@scripts/setup.sh test
 	cargo fmt --all --check
@@ -32,7 +37,7 @@ lint: $(NODE_MODULES) ## check the style and types of all code
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 web/tests/node_modules/.package-lock.json: web/tests/package-lock.json
 	@scripts/setup.sh test

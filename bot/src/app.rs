@@ -11,24 +11,30 @@ use std::{
 
 use anyhow::Context;
 use chat::{
-    Author, CommunityId, Consent, Member, MemberKey, Message, Origin, Persona, Platform as PlatformKind, Provenance,
-    RoomId, RoomSettings,
+    Author, CommunityId, Consent, Member, MemberKey, Message, MessageKey, Origin, Persona, Platform as PlatformKind,
+    Provenance, RoomId, RoomSettings,
 };
+use chrono::TimeDelta;
 use dashmap::DashMap;
+use futures_util::future::BoxFuture;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Store};
+use store::{
+    Change, Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Sources,
+    Store, Verdict,
+};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
     Clock,
-    commands::{Answer, Caller, Command},
-    community::Knowledge,
-    event::{Event, Happening, Person, Place, Posted},
-    platform::Platform,
+    commands::{Answer, Caller, Command, Rank},
+    community::{Knowledge, Learning},
+    event::{Event, Group, GroupHappening, Happening, Person, Place, Posted},
+    platform::{Platform, PostError},
     quotas::{Limits, Quotas},
+    reactions::{self, Meaning},
     room::{Input, RoomTask},
     voice::Voice,
 };
@@ -43,11 +49,24 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(20);
 /// How many people are remembered between their messages. Beyond it all are asked for again, which costs a query each.
 const REMEMBERED_PEOPLE: usize = 50_000;
 
+/// How many places are remembered.
+const REMEMBERED_PLACES: usize = 50_000;
+
 /// How often the counters of those who have been quiet are let go.
 const TIDYING: Duration = Duration::from_secs(600);
 
 /// How long a shutdown waits for replies in hand.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a process has the right to speak in a room after it last said that it is alive. A room of one that was killed
+/// is silent for so long, and not longer than a [`LEASE_BEAT`] more.
+pub(crate) const LEASE: Duration = Duration::from_secs(6);
+/// How often a process says that it is alive, and looks for rooms whose process is not.
+const LEASE_BEAT: Duration = Duration::from_secs(2);
+/// How long a listener for other processes' changes waits before it connects again.
+const LISTEN_RETRY: Duration = Duration::from_secs(2);
+/// How often those are looked for who left longer ago than the grace period.
+const DEPARTURES: Duration = Duration::from_secs(600);
 
 /// What an app is made of.
 pub struct AppOptions {
@@ -59,6 +78,12 @@ pub struct AppOptions {
     pub voice: Voice,
     /// How much may be said.
     pub limits: Limits,
+    /// Which messages the members' Markov voices may learn from, by platform.
+    pub learning: Learning,
+    /// How long somebody who left a community keeps their persona.
+    pub grace: TimeDelta,
+    /// What this process is called among those that share the history; no two may have one name.
+    pub owner: String,
     /// The time.
     pub clock: Clock,
     /// The seed of every choice that is left to chance.
@@ -96,6 +121,9 @@ pub(crate) struct Shared {
     pub quotas: Quotas,
     pub clock: Clock,
     pub shutdown: CancellationToken,
+    pub owner: String,
+    learning: Learning,
+    grace: TimeDelta,
     platforms: HashMap<PlatformKind, Arc<dyn Platform>>,
     rooms: DashMap<RoomId, RoomHandle>,
     places: DashMap<Place, Room>,
@@ -121,13 +149,16 @@ pub struct App {
 impl App {
     /// An app that has not looked at anything yet.
     pub fn new(options: AppOptions) -> Self {
-        let AppOptions { store, platforms, voice, limits, clock, seed, shutdown } = options;
+        let AppOptions { store, platforms, voice, limits, learning, grace, owner, clock, seed, shutdown } = options;
         let shared = Shared {
             store,
             voice,
             quotas: Quotas::new(limits),
             clock,
             shutdown,
+            owner,
+            learning,
+            grace,
             platforms: platforms.into_iter().map(|platform| (platform.kind(), platform)).collect(),
             rooms: DashMap::new(),
             places: DashMap::new(),
@@ -148,7 +179,9 @@ impl App {
         for room in rooms.into_iter().filter(|room| self.shared.platforms.contains_key(&room.platform)) {
             self.shared.room(&room).await?;
         }
-        self.shared.tracker.spawn(self.shared.clone().tidy());
+        for chore in [Chore::Tidy, Chore::Leases, Chore::Listen, Chore::Departures] {
+            self.shared.tracker.spawn(self.shared.clone().keep_doing(chore));
+        }
         Ok(())
     }
 
@@ -160,6 +193,53 @@ impl App {
                 "some rooms did not finish in time; what they had begun to post is looked up at the next start"
             );
         }
+        if let Err(error) = self.shared.store.release_leases(&self.shared.owner).await {
+            tracing::warn!(%error, "the rooms could not be given back; another process has them in some seconds");
+        }
+    }
+
+    /// Whether this process is the one that speaks in a place. It is, unless another process that is alive was there
+    /// first.
+    ///
+    /// # Errors
+    /// Where the history cannot be asked.
+    pub async fn speaks_in(&self, place: &Place) -> anyhow::Result<bool> {
+        let room = self.shared.resolve(place).await?;
+        self.shared.holds(&room).await
+    }
+
+    /// Says that the history knows all that was said in a room, so that its personas may speak.
+    pub fn room_is_ready(&self, room: RoomId) {
+        self.shared.tell_awake(room, || Input::HistoryChanged);
+    }
+
+    /// The same for every room that is awake.
+    pub fn all_rooms_are_ready(&self) {
+        self.shared.tell_all(|| Input::HistoryChanged);
+    }
+
+    /// The community that a platform means, made known if it is new.
+    ///
+    /// # Errors
+    /// Where the history cannot be asked.
+    pub async fn community(&self, group: &Group) -> anyhow::Result<CommunityId> {
+        Ok(self.shared.community(group).await?.id)
+    }
+
+    /// The room that a platform means, made known if it is new.
+    ///
+    /// # Errors
+    /// Where the history cannot be asked.
+    pub async fn room(&self, place: &Place) -> anyhow::Result<Room> {
+        self.shared.resolve(place).await
+    }
+
+    /// The member that somebody is.
+    ///
+    /// # Errors
+    /// Where the history cannot be asked.
+    pub async fn member(&self, community: CommunityId, person: &Person) -> anyhow::Result<Member> {
+        self.shared.member(community, person).await
     }
 
     /// The history.
@@ -196,14 +276,28 @@ impl App {
                 store.delete_messages(room.id, &keys, at).await?;
                 shared.tell(&room, Input::HistoryChanged).await?;
             }
-            Happening::Reacted { key, emoji, by } => {
+            Happening::Reacted { key, emoji, by, is_moderator } => {
                 let by = shared.member(room.community, &by).await?;
                 let reaction = NewReaction { key, emoji: &emoji, by: Some(by.id), count: 1 };
                 store.react_batch(room.id, &[reaction]).await?;
+                if !by.is_bot {
+                    shared.reacted(&room, key, &emoji, &by, is_moderator).await?;
+                }
             }
             Happening::Unreacted { key, emoji, by } => {
                 let by = shared.member(room.community, &by).await?;
                 store.unreact(room.id, key, &emoji, by.id).await?;
+                let verdict = match reactions::meaning(&emoji) {
+                    Some(Meaning::Verdict(verdict)) => Some(verdict),
+                    Some(Meaning::Reroll) => Some(Verdict::Reroll),
+                    Some(Meaning::Delete) | None => None,
+                };
+                if let Some(verdict) = verdict {
+                    store.take_back_feedback(room.id, key, by.id, verdict).await?;
+                }
+            }
+            Happening::ReactionsCleared { key, emoji } => {
+                store.clear_reactions(room.id, key, emoji.as_deref()).await?;
             }
             Happening::Typing => shared.tell(&room, Input::Typing).await?,
             Happening::Arrived => shared.tell(&room, Input::Arrived).await?,
@@ -211,28 +305,59 @@ impl App {
         Ok(Outcome { room, recorded })
     }
 
+    /// Records what happened to a server or group as a whole.
+    ///
+    /// # Errors
+    /// Where it could not be recorded. The same may be handed in again.
+    pub async fn handle_group(&self, group: &Group, what: GroupHappening) -> anyhow::Result<()> {
+        let shared = &self.shared;
+        let (store, now) = (&shared.store, shared.clock.now());
+        let community = shared.community(group).await?.id;
+        match what {
+            GroupHappening::Seen(person) => {
+                shared.member(community, &person).await?;
+            }
+            GroupHappening::Left(key) => {
+                store.member_left(community, &key, now).await?;
+                shared.people.remove(&(community, key));
+            }
+            GroupHappening::Returned(person) => {
+                store.member_returned(community, &person.key).await?;
+                shared.people.remove(&(community, person.key.clone()));
+                shared.member(community, &person).await?;
+            }
+            GroupHappening::Joined => store.community_joined(community).await?,
+            GroupHappening::PutOut => store.community_left(community, now).await?,
+        }
+        Ok(())
+    }
+
     /// Does what somebody asked for, and says what came of it.
-    pub async fn command(&self, place: &Place, who: &Person, command: Command) -> Answer {
+    pub async fn command(&self, place: &Place, who: &Person, rank: Rank, command: Command) -> Answer {
         let span = tracing::info_span!("command", room = tracing::field::Empty);
-        let answer = self.try_command(place, who, command).instrument(span).await;
+        let answer = self.try_command(place, who, rank, command).instrument(span).await;
         answer.unwrap_or_else(|error| {
             tracing::error!("a command failed: {error:#}");
             Answer::refused("That did not work just now. Nothing was changed; please try again in a moment.")
         })
     }
 
-    async fn try_command(&self, place: &Place, who: &Person, command: Command) -> anyhow::Result<Answer> {
+    async fn try_command(&self, place: &Place, who: &Person, rank: Rank, command: Command) -> anyhow::Result<Answer> {
         let shared = &self.shared;
         let room = shared.resolve(place).await?;
         tracing::Span::current().record("room", tracing::field::display(room.id));
         let member = shared.member(room.community, who).await?;
-        if !shared.quotas.may_command(member.id) {
+        if !shared.quotas.may_command(member.id, room.community) {
             return Ok(Answer::refused("That was a lot at once; give me a minute, please."));
         }
         let (answer, answered) = oneshot::channel();
-        shared.tell(&room, Input::Command { caller: Caller { member }, command, answer }).await?;
-        let answered = tokio::time::timeout(COMMAND_PATIENCE, answered).await.context("the room took too long")?;
-        answered.context("the room stopped before it answered")
+        let command = Input::Command { caller: Caller { member, rank }, command, answer };
+        let answering = async {
+            // Unlike a message, a command is nowhere else: it waits for its place in the mailbox.
+            shared.ask(&room, command).await?;
+            answered.await.context("the room stopped before it answered")
+        };
+        tokio::time::timeout(COMMAND_PATIENCE, answering).await.context("the room took too long")?
     }
 
     /// A room as pages show it.
@@ -252,10 +377,140 @@ impl App {
 }
 
 impl Shared {
-    async fn tidy(self: Arc<Self>) {
-        while tokio::time::timeout(TIDYING, self.shutdown.cancelled()).await.is_err() {
-            self.quotas.tidy();
+    /// Does a chore again and again until the shutdown.
+    async fn keep_doing(self: Arc<Self>, chore: Chore) {
+        let doing = async {
+            loop {
+                if let Err(error) = self.do_chore(chore).await {
+                    tracing::warn!("{chore:?} will be tried again: {error:#}");
+                }
+                tokio::time::sleep(chore.pause()).await;
+            }
+        };
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = doing => {}
         }
+    }
+
+    async fn do_chore(self: &Arc<Self>, chore: Chore) -> anyhow::Result<()> {
+        match chore {
+            Chore::Tidy => self.quotas.tidy(),
+            Chore::Leases => self.keep_leases().await?,
+            Chore::Listen => self.listen().await?,
+            Chore::Departures => {
+                let now = self.clock.now();
+                for community in self.store.dismiss_departed(now - self.grace, now).await? {
+                    self.policy_changed(community);
+                    self.tell_community(community, || Input::MembersChanged);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that this process is alive, and takes care of the rooms of those that are not.
+    async fn keep_leases(self: &Arc<Self>) -> anyhow::Result<()> {
+        self.store.renew_leases(&self.owner, LEASE).await?;
+        for id in self.store.orphaned_rooms(&self.owner).await? {
+            let Some(room) = self.store.room_by_id(id).await? else { continue };
+            if self.platforms.contains_key(&room.platform) && self.holds(&room).await? {
+                tracing::info!(room = %id, "the process that spoke here is gone; going on");
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears what other processes have changed. Ends with an error when the connection cannot be had again.
+    async fn listen(self: &Arc<Self>) -> anyhow::Result<()> {
+        let mut changes = self.store.listen().await?;
+        // Whatever changed before there was a connection has not been heard.
+        let mut change = Change::Lost;
+        loop {
+            match change {
+                Change::Members(community) => self.members_changed(community).await?,
+                Change::Room(room) => self.tell_awake(room, || Input::HistoryChanged),
+                Change::Lost => {
+                    self.people.clear();
+                    let known: Vec<CommunityId> = self.knowledge.iter().map(|entry| *entry.key()).collect();
+                    for community in known {
+                        self.members_changed(community).await?;
+                    }
+                    self.tell_all(|| Input::MembersChanged);
+                }
+            }
+            change = changes.next().await?;
+        }
+    }
+
+    async fn members_changed(&self, community: CommunityId) -> anyhow::Result<()> {
+        self.policy_changed(community);
+        let knowledge = self.knowledge.get(&community).and_then(|cell| cell.get().cloned());
+        if let Some(knowledge) = knowledge {
+            for member in self.store.refusing_members(community).await? {
+                knowledge.forget(member);
+            }
+        }
+        self.tell_community(community, || Input::MembersChanged);
+        Ok(())
+    }
+
+    /// Whether this process has, or now takes, the right to speak in a room. Where another process had it before, the
+    /// room looks after what that one left.
+    async fn holds(self: &Arc<Self>, room: &Room) -> anyhow::Result<bool> {
+        let Some(lease) = self.store.lease(room.id, &self.owner, LEASE).await? else { return Ok(false) };
+        if lease.is_new {
+            self.tell(room, Input::Orphaned).await?;
+        }
+        Ok(true)
+    }
+
+    /// Does what a reaction asks for.
+    async fn reacted(
+        self: &Arc<Self>,
+        room: &Room,
+        key: MessageKey,
+        emoji: &str,
+        by: &Member,
+        is_moderator: bool,
+    ) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        match reactions::meaning(emoji) {
+            Some(Meaning::Verdict(verdict)) => {
+                self.store.record_feedback(room.id, key, by.id, verdict, now).await?;
+            }
+            // Another process may have the room; then that one does it.
+            Some(Meaning::Reroll) if self.holds(room).await? => {
+                if self.store.record_feedback(room.id, key, by.id, Verdict::Reroll, now).await? {
+                    self.tell(room, Input::Reroll(key)).await?;
+                }
+            }
+            Some(Meaning::Delete) => self.take_away(room, key, by, is_moderator).await?,
+            Some(Meaning::Reroll) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Takes away what a persona said, if whoever asks may: the member it speaks like, who it was said for, or somebody
+    /// who may delete what others write.
+    async fn take_away(
+        self: &Arc<Self>,
+        room: &Room,
+        key: MessageKey,
+        by: &Member,
+        is_moderator: bool,
+    ) -> anyhow::Result<()> {
+        let Some(written) = self.store.authorship(room.id, key).await? else { return Ok(()) };
+        if !is_moderator && written.persona.member != by.id && written.caused_by != Some(by.id) {
+            return Ok(());
+        }
+        match self.platform(room)?.delete(room, key).await {
+            Ok(()) => {}
+            Err(error @ PostError::Refused(_)) => tracing::warn!(%error, %key, "a message cannot be taken away"),
+            Err(error) => return Err(error.into()),
+        }
+        self.store.delete_messages(room.id, &[key], self.clock.now()).await?;
+        self.tell(room, Input::HistoryChanged).await
     }
 
     /// The platform that a room is on.
@@ -269,20 +524,32 @@ impl Shared {
         if let Some(room) = self.places.get(place) {
             return Ok(room.clone());
         }
-        let community =
-            NewCommunity { platform: place.platform, external_id: &place.community, title: &place.community_title };
-        let community = self.store.community(&community).await?;
-        let room =
-            NewRoom { community: community.id, external_id: &place.room, title: &place.room_title, parent: None };
+        let community = self.community(&place.group()).await?.id;
+        let parent = match &place.parent {
+            None => None,
+            Some(parent) => {
+                let parent = NewRoom { community, external_id: &parent.room, title: &parent.title, parent: None };
+                Some(self.store.room(&parent).await?.id)
+            }
+        };
+        let room = NewRoom { community, external_id: &place.room, title: &place.room_title, parent };
         let room = self.store.room(&room).await?;
+        if self.places.len() >= REMEMBERED_PLACES {
+            self.places.clear();
+        }
         self.places.insert(place.clone(), room.clone());
         Ok(room)
+    }
+
+    async fn community(&self, group: &Group) -> anyhow::Result<Community> {
+        let Group { platform, community, title } = group;
+        Ok(self.store.community(&NewCommunity { platform: *platform, external_id: community, title }).await?)
     }
 
     /// The member that somebody is. The history is asked only about those whose name or picture is new to us.
     async fn member(&self, community: CommunityId, person: &Person) -> anyhow::Result<Member> {
         let key = (community, person.key.clone());
-        if let Some(known) = self.people.get(&key).filter(|known| known.name == person.name) {
+        if let Some(known) = self.people.get(&key).filter(|known| looks_like(known, person)) {
             return Ok(known.clone());
         }
         let member = NewMember {
@@ -293,17 +560,21 @@ impl Shared {
             avatar_url: person.avatar_url.as_deref(),
             seen_at: self.clock.now(),
         };
-        let member = self.store.member(&member).await?;
+        let Sighting { member, is_other } = self.store.see(&member).await?;
         if self.people.len() >= REMEMBERED_PEOPLE {
             self.people.clear();
         }
         self.people.insert(key, member.clone());
+        if is_other {
+            // A persona is called and looks like its member from now on.
+            self.tell_community(community, || Input::MembersChanged);
+        }
         Ok(member)
     }
 
     async fn posted(self: &Arc<Self>, room: &Room, posted: Posted) -> anyhow::Result<Recorded> {
         let author = self.member(room.community, &posted.author).await?;
-        let knowledge = self.knowledge(room.community).await?;
+        let knowledge = self.knowledge(room).await?;
         let message = NewMessage {
             key: posted.key,
             author: Author::Member(author.id),
@@ -317,10 +588,15 @@ impl Shared {
             nonce: posted.nonce.as_deref(),
         };
         let recorded = self.store.record(room.id, &message).await?;
-        let Recorded::New(key) = recorded else { return Ok(recorded) };
-        tracing::debug!(%key, "recorded");
+        let (key, is_new) = match recorded {
+            Recorded::New(key) => (key, true),
+            Recorded::Known(key) => (key, false),
+            Recorded::Forgotten => return Ok(recorded),
+        };
+        tracing::debug!(%key, is_new, "recorded");
         if !author.is_bot && author.consent != Consent::Refused {
-            knowledge.learn(room.id, author.id, &posted.text, posted.sent_at);
+            let words = self.learning.sources(room.platform) == Sources::All;
+            knowledge.learn(room.id, key, author.id, words.then_some(posted.text.as_str()), posted.sent_at);
         }
         let message = Message {
             key,
@@ -334,15 +610,16 @@ impl Shared {
             reply_to: posted.reply_to,
             edited_at: None,
         };
-        self.tell(room, Input::Said { message, by_bot: author.is_bot }).await?;
+        self.tell(room, Input::Said { message, by_bot: author.is_bot, is_new }).await?;
         Ok(recorded)
     }
 
-    /// What is known of a community, read from the history the first time.
-    pub async fn knowledge(&self, community: CommunityId) -> anyhow::Result<Arc<Knowledge>> {
-        let cell = self.knowledge.entry(community).or_default().clone();
-        let knowledge = cell.get_or_try_init(|| async { Knowledge::load(&self.store, community).await.map(Arc::new) });
-        knowledge.await.cloned()
+    /// What is known of a room's community, read from the history the first time.
+    pub async fn knowledge(&self, room: &Room) -> anyhow::Result<Arc<Knowledge>> {
+        let cell = self.knowledge.entry(room.community).or_default().clone();
+        let sources = self.learning.sources(room.platform);
+        let load = || async { Knowledge::load(&self.store, room.community, sources).await.map(Arc::new) };
+        cell.get_or_try_init(load).await.cloned()
     }
 
     /// Hands something to a room's task. A room that cannot keep up is told to read its history again instead: one slow
@@ -356,7 +633,47 @@ impl Shared {
                 tracing::warn!("the room's mailbox is full; it will read its history again");
                 Ok(())
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => anyhow::bail!("the room has stopped"),
+            // It has retired this moment.
+            Err(mpsc::error::TrySendError::Closed(input)) => {
+                self.rooms.remove_if(&room.id, |_, handle| handle.mailbox.is_closed());
+                let again = self.room(room).await?;
+                again.mailbox.try_send(input).map_err(|_| anyhow::anyhow!("the room has stopped"))
+            }
+        }
+    }
+
+    /// Hands something to a room's task that must not be dropped.
+    async fn ask(self: &Arc<Self>, room: &Room, input: Input) -> anyhow::Result<()> {
+        let handle = self.room(room).await?;
+        let Err(mpsc::error::SendError(input)) = handle.mailbox.send(input).await else { return Ok(()) };
+        self.rooms.remove_if(&room.id, |_, handle| handle.mailbox.is_closed());
+        let again = self.room(room).await?;
+        again.mailbox.send(input).await.map_err(|_| anyhow::anyhow!("the room has stopped"))
+    }
+
+    /// A room's task has ended. One that was asked for while it ended is started again.
+    pub async fn retired(self: &Arc<Self>, room: &Room, is_wanted: bool) {
+        self.rooms.remove_if(&room.id, |_, handle| handle.mailbox.is_closed());
+        if is_wanted
+            && !self.shutdown.is_cancelled()
+            && let Err(error) = self.wake(room).await
+        {
+            tracing::error!("the room cannot be started again: {error:#}");
+        }
+    }
+
+    /// [`Shared::room`] for a room's own task: a future of a named type, since that task is a part of what it starts.
+    fn wake(self: &Arc<Self>, room: &Room) -> BoxFuture<'static, anyhow::Result<RoomHandle>> {
+        let (shared, room) = (self.clone(), room.clone());
+        Box::pin(async move { shared.room(&room).await })
+    }
+
+    /// Tells a room that is awake; one that is not reads its history when it wakes.
+    fn tell_awake(&self, room: RoomId, input: impl FnOnce() -> Input) {
+        if let Some(handle) = self.rooms.get(&room)
+            && handle.mailbox.try_send(input()).is_err()
+        {
+            handle.missed.store(true, Ordering::Relaxed);
         }
     }
 
@@ -369,9 +686,22 @@ impl Shared {
         }
     }
 
+    fn tell_all(&self, mut input: impl FnMut() -> Input) {
+        for handle in &self.rooms {
+            if handle.mailbox.try_send(input()).is_err() {
+                handle.missed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// What was remembered of a member is read again at the next occasion.
     pub fn member_changed(&self, community: CommunityId, member: &Member) {
         self.people.remove(&(community, member.key.clone()));
+    }
+
+    /// The same for all members of a community.
+    pub fn policy_changed(&self, community: CommunityId) {
+        self.people.retain(|(of, _), _| *of != community);
     }
 
     /// The handle of a room's task, which is started if it is not running.
@@ -380,7 +710,7 @@ impl Shared {
             return Ok(handle.clone());
         }
         let platform = self.platform(room)?;
-        let knowledge = self.knowledge(room.community).await?;
+        let knowledge = self.knowledge(room).await?;
         let handle = self.rooms.entry(room.id).or_insert_with(|| {
             let (mailbox, inputs) = mpsc::channel(MAILBOX);
             let missed = Arc::new(AtomicBool::new(false));
@@ -393,4 +723,30 @@ impl Shared {
         });
         Ok(handle.clone())
     }
+}
+
+/// Something that is done again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chore {
+    Tidy,
+    Leases,
+    Listen,
+    Departures,
+}
+
+impl Chore {
+    fn pause(self) -> Duration {
+        match self {
+            Chore::Tidy => TIDYING,
+            Chore::Leases => LEASE_BEAT,
+            Chore::Listen => LISTEN_RETRY,
+            Chore::Departures => DEPARTURES,
+        }
+    }
+}
+
+/// Whether somebody is as we know them. What the platform did not say is no difference.
+fn looks_like(known: &Member, person: &Person) -> bool {
+    (person.name.is_empty() || known.name == person.name)
+        && (person.avatar_url.is_none() || known.avatar_url == person.avatar_url)
 }

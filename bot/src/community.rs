@@ -2,14 +2,17 @@
 //! the history at the first event of a community and kept up to date as people speak; nothing of one community reaches
 //! another, because each has its own.
 
-use std::sync::{Mutex, MutexGuard};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
 
 use anyhow::Context;
-use chat::{Cleaner, CommunityId, MemberId, Message, RoomId, ScriptSet, scripts::ScriptCounter};
+use chat::{Cleaner, CommunityId, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter};
 use chrono::{DateTime, Utc};
 use corpus::markov::Markov;
 use rand::Rng;
-use store::Store;
+use store::{Sources, Store};
 
 use crate::director::Habits;
 
@@ -20,11 +23,31 @@ const LEARNED_MESSAGES: u32 = 60_000;
 /// The longest reply, in characters.
 const MAX_REPLY_CHARS: usize = 400;
 
+/// What a voice may be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Learning {
+    /// Whether the operator has Discord's permission to train on messages that came through its API. Its Developer Policy
+    /// forbids it otherwise; exports that members made are another matter.
+    pub from_discord_api: bool,
+}
+
+impl Learning {
+    /// Which messages of a platform may be learned from.
+    pub fn sources(self, platform: Platform) -> Sources {
+        match platform {
+            Platform::Discord if !self.from_discord_api => Sources::ExportsOnly,
+            _ => Sources::All,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Learned {
     markov: Markov,
     habits: Habits,
     scripts: ScriptCounter,
+    /// The newest message of each room that taught something as it came.
+    newest: HashMap<RoomId, MessageKey>,
 }
 
 /// What is known of one community.
@@ -39,16 +62,16 @@ impl Knowledge {
     ///
     /// # Errors
     /// Where the history cannot be read.
-    pub async fn load(store: &Store, community: CommunityId) -> anyhow::Result<Self> {
+    pub async fn load(store: &Store, community: CommunityId, sources: Sources) -> anyhow::Result<Self> {
         let spoken = store
-            .spoken(community, LEARNED_MESSAGES)
+            .spoken(community, LEARNED_MESSAGES, sources)
             .await
             .with_context(|| format!("cannot read the history of community {community}"))?;
         let count = spoken.len();
         let learned = tokio::task::spawn_blocking(move || {
             let mut learned = Learned::default();
             for said in &spoken {
-                learned.learn(said.room, said.member, &said.text, said.sent_at);
+                learned.learn(said.room, said.member, Some(&said.text), said.sent_at);
             }
             learned
         })
@@ -63,9 +86,15 @@ impl Knowledge {
         self.community
     }
 
-    /// Learns from what a member has just said.
-    pub fn learn(&self, room: RoomId, member: MemberId, text: &str, sent_at: DateTime<Utc>) {
-        self.lock().learn(room, member, text, sent_at);
+    /// Learns from what a member has just said: their words, where these may be learned from, and when they talk. What is
+    /// delivered again teaches nothing, whichever process stored it first.
+    pub fn learn(&self, room: RoomId, key: MessageKey, member: MemberId, text: Option<&str>, sent_at: DateTime<Utc>) {
+        let mut learned = self.lock();
+        let newest = learned.newest.entry(room).or_insert(MessageKey(i64::MIN));
+        if key > *newest {
+            *newest = key;
+            learned.learn(room, member, text, sent_at);
+        }
     }
 
     /// Forgets a member.
@@ -105,9 +134,11 @@ impl Knowledge {
 }
 
 impl Learned {
-    fn learn(&mut self, room: RoomId, member: MemberId, text: &str, sent_at: DateTime<Utc>) {
-        self.markov.learn(member, text);
+    fn learn(&mut self, room: RoomId, member: MemberId, text: Option<&str>, sent_at: DateTime<Utc>) {
         self.habits.learn(room, member, sent_at);
-        self.scripts.add(text);
+        if let Some(text) = text {
+            self.markov.learn(member, text);
+            self.scripts.add(text);
+        }
     }
 }

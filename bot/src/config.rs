@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::quotas::Limits;
@@ -24,6 +24,12 @@ pub struct Config {
     pub database: Database,
     /// The web page.
     pub web: Web,
+    /// Discord.
+    pub discord: Discord,
+    /// What may be learned from.
+    pub training: Training,
+    /// Who may be imitated.
+    pub people: People,
     /// Where words come from.
     pub model: Model,
     /// How much may be said.
@@ -59,6 +65,87 @@ pub struct Web {
 impl Default for Web {
     fn default() -> Self {
         Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8017)), hosts: Vec::new() }
+    }
+}
+
+/// Discord. It is used where there is a token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Discord {
+    /// The bot's token.
+    pub token: Option<SecretString>,
+    /// A file that holds it.
+    pub token_file: Option<PathBuf>,
+    /// What personas are called there, with `{name}` for the member's name.
+    pub persona_name: String,
+    /// The servers, by id, in which commands are offered; none for all.
+    pub command_guilds: Vec<u64>,
+    /// The shards that this process runs.
+    pub shards: Option<ShardRange>,
+    /// Another server than Discord's, as HOST:PORT.
+    pub address: Option<String>,
+    /// A certificate to be trusted beside the well-known ones, in PEM.
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl Default for Discord {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            persona_name: "{name} (AI)".to_owned(),
+            command_guilds: Vec::new(),
+            shards: None,
+            address: None,
+            tls_ca: None,
+        }
+    }
+}
+
+/// A range of shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardRange {
+    /// The first, from 0 on.
+    pub first: u32,
+    /// The last.
+    pub last: u32,
+    /// How many there are in all processes.
+    pub total: u32,
+}
+
+/// What may be learned from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// Whether messages that came through Discord's API may be.
+    pub discord_api_messages: ApiMessages,
+    /// Why they may.
+    pub reason: String,
+}
+
+/// Whether messages that came through a platform's API may be learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiMessages {
+    /// They may not.
+    #[default]
+    Forbidden,
+    /// The platform has permitted it.
+    Permitted,
+}
+
+/// Who may be imitated.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct People {
+    /// How many days somebody who left a server keeps their persona.
+    pub grace_days: u16,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self { grace_days: 7 }
     }
 }
 
@@ -124,10 +211,31 @@ impl Config {
         let mut config = Config::deserialize(table).context("in the configuration")?;
         config.database.url = secret(config.database.url, config.database.url_file.as_deref(), "database.url")?;
         config.model.api_key = secret(config.model.api_key, config.model.api_key_file.as_deref(), "model.api_key")?;
-        if config.model.path.is_some() && config.model.url.is_some() {
+        config.discord.token = secret(config.discord.token, config.discord.token_file.as_deref(), "discord.token")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Looks for what contradicts itself.
+    fn check(&self) -> anyhow::Result<()> {
+        if self.model.path.is_some() && self.model.url.is_some() {
             bail!("model.path and model.url are both set; give the one that is to be used");
         }
-        Ok(config)
+        if !self.discord.persona_name.contains("{name}") {
+            bail!("discord.persona_name is \"{}\", without {{name}} for the member's name", self.discord.persona_name);
+        }
+        if let Some(ShardRange { first, last, total }) = self.discord.shards
+            && (first > last || last >= total)
+        {
+            bail!("discord.shards goes from {first} to {last} of {total}; shards are counted from 0 to total - 1");
+        }
+        if self.training.discord_api_messages == ApiMessages::Permitted && self.training.reason.trim().is_empty() {
+            bail!(
+                "training.discord_api_messages is \"permitted\" without training.reason; say there how Discord permitted it, \
+                 since its Developer Policy forbids training on what came through its API"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -186,14 +294,14 @@ fn secret(given: Option<SecretString>, file: Option<&Path>, key: &str) -> anyhow
                 fs::read_to_string(path).with_context(|| format!("cannot read {key}_file {}", path.display()))?;
             Ok(Some(SecretString::from(text.trim().to_owned())))
         }
-        (given, None) => Ok(given),
+        // A variable that a compose file passes through may be set to nothing.
+        (given, None) => Ok(given.filter(|secret| !secret.expose_secret().is_empty())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use secrecy::ExposeSecret;
 
     use super::*;
 

@@ -18,6 +18,35 @@ pub struct Place {
     pub room: String,
     /// What the channel, thread or topic is called.
     pub room_title: String,
+    /// The channel that a thread or topic hangs from.
+    pub parent: Option<Parent>,
+}
+
+/// The channel that a thread or topic hangs from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Parent {
+    /// The platform's id of it.
+    pub room: String,
+    /// What it is called.
+    pub title: String,
+}
+
+/// A server or group, as the platform names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// The platform.
+    pub platform: Platform,
+    /// The platform's id of the server or group.
+    pub community: String,
+    /// What the server or group is called; empty where that is not known.
+    pub title: String,
+}
+
+impl Place {
+    /// The server or group that the place is in.
+    pub fn group(&self) -> Group {
+        Group { platform: self.platform, community: self.community.clone(), title: self.community_title.clone() }
+    }
 }
 
 /// Somebody, as the platform describes them.
@@ -25,7 +54,7 @@ pub struct Place {
 pub struct Person {
     /// The platform's id.
     pub key: MemberKey,
-    /// What they are called in the community at this moment.
+    /// What they are called in the community at this moment; empty where the platform did not say.
     pub name: String,
     /// Whether the platform says that it is a bot.
     pub is_bot: bool,
@@ -88,6 +117,9 @@ pub enum Happening {
         emoji: String,
         /// Who.
         by: Person,
+        /// Whether they may delete what others wrote. A platform need not find that out unless the emoji asks for a
+        /// deletion; see [`crate::reactions::meaning`].
+        is_moderator: bool,
     },
     /// Somebody took a reaction back.
     Unreacted {
@@ -98,8 +130,30 @@ pub enum Happening {
         /// Who.
         by: Person,
     },
+    /// A message lost all its reactions, or all with one emoji.
+    ReactionsCleared {
+        /// Which.
+        key: MessageKey,
+        /// With what; none for all.
+        emoji: Option<String>,
+    },
     /// A human began to write.
     Typing,
     /// Somebody came to look, where the platform knows such a thing.
     Arrived,
+}
+
+/// Something that happened to a server or group as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupHappening {
+    /// Somebody came, or is called or looks otherwise than before.
+    Seen(Person),
+    /// Somebody left.
+    Left(MemberKey),
+    /// Somebody who may have left is here again.
+    Returned(Person),
+    /// The bot was taken in.
+    Joined,
+    /// The bot was put out. What it knows is kept, and it is quiet.
+    PutOut,
 }

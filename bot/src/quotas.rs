@@ -18,6 +18,8 @@ pub struct Limits {
     pub platform: NonZeroU32,
     /// Commands a minute by one member.
     pub commands: NonZeroU32,
+    /// Commands a minute by all members of a community.
+    pub community_commands: NonZeroU32,
 }
 
 const fn a_minute(times: u32) -> NonZeroU32 {
@@ -26,7 +28,13 @@ const fn a_minute(times: u32) -> NonZeroU32 {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { room: a_minute(30), community: a_minute(120), platform: a_minute(600), commands: a_minute(30) }
+        Self {
+            room: a_minute(30),
+            community: a_minute(120),
+            platform: a_minute(600),
+            commands: a_minute(30),
+            community_commands: a_minute(300),
+        }
     }
 }
 
@@ -37,6 +45,7 @@ pub struct Quotas {
     communities: DefaultKeyedRateLimiter<CommunityId>,
     platforms: DefaultKeyedRateLimiter<Platform>,
     members: DefaultKeyedRateLimiter<MemberId>,
+    askers: DefaultKeyedRateLimiter<CommunityId>,
 }
 
 impl Quotas {
@@ -47,6 +56,7 @@ impl Quotas {
             communities: RateLimiter::keyed(Quota::per_minute(limits.community)),
             platforms: RateLimiter::keyed(Quota::per_minute(limits.platform)),
             members: RateLimiter::keyed(Quota::per_minute(limits.commands)),
+            askers: RateLimiter::keyed(Quota::per_minute(limits.community_commands)),
         }
     }
 
@@ -58,8 +68,8 @@ impl Quotas {
     }
 
     /// Whether a member may give a command; if so it counts.
-    pub fn may_command(&self, member: MemberId) -> bool {
-        self.members.check_key(&member).is_ok()
+    pub fn may_command(&self, member: MemberId, community: CommunityId) -> bool {
+        self.members.check_key(&member).is_ok() && self.askers.check_key(&community).is_ok()
     }
 
     /// Lets go of the counters of those who have been quiet, so that they do not grow without end.
@@ -67,6 +77,7 @@ impl Quotas {
         self.rooms.retain_recent();
         self.communities.retain_recent();
         self.members.retain_recent();
+        self.askers.retain_recent();
     }
 }
 
@@ -80,8 +91,8 @@ mod tests {
         let quotas = Quotas::new(limits);
         let speak = |room| quotas.may_speak(RoomId(room), CommunityId(1), Platform::Web);
         assert_eq!([speak(1), speak(1), speak(1), speak(2)], [true, true, false, true]);
-        assert!(quotas.may_command(MemberId(1)) && !quotas.may_command(MemberId(1)));
-        assert!(quotas.may_command(MemberId(2)));
+        let command = |member| quotas.may_command(MemberId(member), CommunityId(1));
+        assert_eq!([command(1), command(1), command(2)], [true, false, true]);
     }
 
     #[test]

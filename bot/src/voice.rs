@@ -35,24 +35,30 @@ pub struct Request<'a> {
 #[derive(Debug, Clone)]
 pub struct Voice {
     runner: Option<watch::Receiver<Option<RunnerClient>>>,
+    is_remote: bool,
 }
 
 impl Voice {
     /// Markov chains only.
     pub fn markov() -> Self {
-        Self { runner: None }
+        Self { runner: None, is_remote: false }
     }
 
     /// The runner that this channel holds whenever there is one, Markov chains while there is none.
     pub fn runner(runner: watch::Receiver<Option<RunnerClient>>) -> Self {
-        Self { runner: Some(runner) }
+        Self { runner: Some(runner), is_remote: false }
     }
 
     /// A server that somebody else looks after.
     pub fn remote(client: RunnerClient) -> Self {
         // The channel's other end is gone, so what it holds never changes.
         let (_, runner) = watch::channel(Some(client));
-        Self::runner(runner)
+        Self { is_remote: true, ..Self::runner(runner) }
+    }
+
+    /// Whether somebody else looks after the server, so that what it is shown leaves our hands.
+    pub fn is_remote(&self) -> bool {
+        self.is_remote
     }
 
     /// What it is, for people.

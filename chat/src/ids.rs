@@ -38,6 +38,10 @@ id! {
     PersonaId(i32)
 }
 id! {
+    /// An adapter: what was trained, on top of a model, on what members of one community said.
+    AdapterId(i32)
+}
+id! {
     /// A turn that was decided and is, or was, on its way to a platform.
     OutboxId(i64)
 }

@@ -14,8 +14,8 @@ pub mod scripts;
 pub mod wire;
 
 pub use clean::{Cleaner, Rejected};
-pub use ids::{CommunityId, MemberId, MemberKey, MessageKey, OutboxId, PersonaId, RoomId};
-pub use member::{Consent, ConsentSource, MayImitate, Member, Persona};
+pub use ids::{AdapterId, CommunityId, MemberId, MemberKey, MessageKey, OutboxId, PersonaId, RoomId};
+pub use member::{Consent, ConsentPolicy, ConsentSource, MayImitate, Member, Persona};
 pub use message::{Author, Message, Origin, Platform, Provenance, WINDOW_LEN, Window};
 pub use prompt::{Line, PROMPT_VERSION, Piece, Thinking};
 pub use room::{ForcedSpeaker, Pacing, RoomSettings, Sampling};

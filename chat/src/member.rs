@@ -22,8 +22,14 @@ pub struct Member {
     pub name: String,
     /// Whether the platform says that it is a bot. A bot is recorded, never answered and never imitated.
     pub is_bot: bool,
+    /// The picture, where the platform has one.
+    pub avatar_url: Option<String>,
     /// What the member has said about being imitated.
     pub consent: Consent,
+    /// What it means in the member's community to have said nothing.
+    pub policy: ConsentPolicy,
+    /// Whether the member left the community so long ago that they are not expected back.
+    pub has_left: bool,
 }
 
 /// Who said that a member may be imitated.
@@ -40,7 +46,7 @@ pub enum ConsentSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Consent {
-    /// Nobody has said anything, which is a no.
+    /// Nobody has said anything, which is what the community's [`ConsentPolicy`] makes of it.
     #[default]
     Unasked,
     /// Yes, said by the operator for the member.
@@ -71,9 +77,14 @@ impl Consent {
         }
     }
 
-    /// Whether it is a yes.
+    /// Whether it is a yes that was said.
     pub fn allows(self) -> bool {
         matches!(self, Consent::Declared | Consent::Granted)
+    }
+
+    /// Whether it counts as a yes in a community of that policy.
+    pub fn allows_under(self, policy: ConsentPolicy) -> bool {
+        self.allows() || (self == Consent::Unasked && policy == ConsentPolicy::OptOut)
     }
 }
 
@@ -94,6 +105,44 @@ impl FromStr for Consent {
     }
 }
 
+/// What a community makes of a member who has said nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentPolicy {
+    /// Silence is a no.
+    #[default]
+    OptIn,
+    /// Silence is a yes: who does not want to be imitated says so.
+    OptOut,
+}
+
+impl ConsentPolicy {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConsentPolicy::OptIn => "opt_in",
+            ConsentPolicy::OptOut => "opt_out",
+        }
+    }
+}
+
+impl fmt::Display for ConsentPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ConsentPolicy {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        [ConsentPolicy::OptIn, ConsentPolicy::OptOut]
+            .into_iter()
+            .find(|policy| policy.as_str() == name)
+            .ok_or_else(|| UnknownName(name.to_owned(), "policy of consent"))
+    }
+}
+
 /// Proof that a member may be imitated. A persona is made from nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MayImitate {
@@ -110,7 +159,8 @@ impl MayImitate {
 impl Member {
     /// The proof that this member may be imitated, if it may.
     pub fn may_imitate(&self) -> Option<MayImitate> {
-        (self.consent.allows() && !self.is_bot).then_some(MayImitate { member: self.id })
+        let may = !self.is_bot && !self.has_left && self.consent.allows_under(self.policy);
+        may.then_some(MayImitate { member: self.id })
     }
 }
 
@@ -142,19 +192,38 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_proof_without_consent_and_none_for_a_bot() {
-        let member = |consent, is_bot| Member {
+    fn there_is_no_proof_without_consent_and_none_for_a_bot_or_who_left() {
+        let ada = |consent, policy| Member {
             id: MemberId(1),
             community: CommunityId(1),
             key: "ada".into(),
             name: "Ada".to_owned(),
-            is_bot,
+            is_bot: false,
+            avatar_url: None,
             consent,
+            policy,
+            has_left: false,
         };
-        assert!(member(Consent::Granted, false).may_imitate().is_some());
-        assert!(member(Consent::Declared, false).may_imitate().is_some());
-        assert!(member(Consent::Granted, true).may_imitate().is_none());
-        assert!(member(Consent::Unasked, false).may_imitate().is_none());
-        assert!(member(Consent::Refused, false).may_imitate().is_none());
+        for (consent, in_opt_in, in_opt_out) in [
+            (Consent::Unasked, false, true),
+            (Consent::Declared, true, true),
+            (Consent::Granted, true, true),
+            (Consent::Refused, false, false),
+        ] {
+            assert_eq!(ada(consent, ConsentPolicy::OptIn).may_imitate().is_some(), in_opt_in, "{consent}");
+            let member = ada(consent, ConsentPolicy::OptOut);
+            assert_eq!(member.may_imitate().is_some(), in_opt_out, "{consent}");
+            assert!(Member { is_bot: true, ..member.clone() }.may_imitate().is_none());
+            assert!(Member { has_left: true, ..member }.may_imitate().is_none());
+        }
+    }
+
+    #[test]
+    fn a_policy_reads_what_it_prints() {
+        for policy in [ConsentPolicy::OptIn, ConsentPolicy::OptOut] {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+            assert_eq!(serde_json::to_value(policy).unwrap(), policy.as_str());
+        }
+        assert!("maybe".parse::<ConsentPolicy>().is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Communities: a Discord server, a Telegram group, one imported archive.
 
 use chat::{CommunityId, Platform};
+use chrono::{DateTime, Utc};
 
 use crate::{Result, Store, StoreError, storable};
 
@@ -67,12 +68,65 @@ impl Store {
         .await?;
         row.try_into()
     }
+
+    /// The community of that id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn community_by_id(&self, id: CommunityId) -> Result<Option<Community>> {
+        let sql = "select community_id, platform, external_id, title from community where community_id = $1";
+        let row: Option<CommunityRow> = sqlx::query_as(sql).bind(id.0).fetch_optional(&self.pool).await?;
+        row.map(Community::try_from).transpose()
+    }
+
+    /// The communities of a platform, oldest first, those that the bot was removed from too.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn communities_of(&self, platform: Platform) -> Result<Vec<Community>> {
+        let rows: Vec<CommunityRow> = sqlx::query_as(
+            "select community_id, platform, external_id, title from community where platform = $1
+             order by community_id",
+        )
+        .bind(platform.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Community::try_from).collect()
+    }
+
+    /// Says that the bot was removed from a community. What its rooms are set to stays, for a return.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn community_left(&self, community: CommunityId, at: DateTime<Utc>) -> Result<()> {
+        sqlx::query("update community set left_at = $2 where community_id = $1 and left_at is null")
+            .bind(community.0)
+            .bind(at)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Says that the bot is in a community, where it may have been removed from before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn community_joined(&self, community: CommunityId) -> Result<()> {
+        sqlx::query("update community set left_at = null where community_id = $1 and left_at is not null")
+            .bind(community.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Scene, community, member, room, said};
+    use crate::{
+        Sources,
+        scene::{Scene, community, member, room, said},
+    };
 
     #[tokio::test]
     async fn a_title_follows_unless_it_is_not_known() {
@@ -84,6 +138,18 @@ mod tests {
         let first = title("Friends").await;
         assert_eq!(title("").await, first);
         assert_eq!(title("Old friends").await, Community { title: "Old friends".to_owned(), ..first });
+    }
+
+    #[tokio::test]
+    async fn communities_are_found_by_their_id_and_their_platform() {
+        let scene = Scene::new().await;
+        let store = scene.store();
+        let strangers = community(store, "strangers").await;
+        assert_eq!(store.community_by_id(strangers.id).await.unwrap().as_ref(), Some(&strangers));
+        assert_eq!(store.community_by_id(CommunityId(999)).await.unwrap(), None);
+        store.community_left(strangers.id, crate::scene::at(1)).await.unwrap();
+        assert_eq!(store.communities_of(Platform::Web).await.unwrap(), [scene.community.clone(), strangers]);
+        assert_eq!(store.communities_of(Platform::Discord).await.unwrap(), []);
     }
 
     #[tokio::test]
@@ -101,7 +167,7 @@ mod tests {
         assert_eq!(store.find_members(other.id, "bob").await.unwrap(), []);
         assert_eq!(store.activity(other.id).await.unwrap()[0].messages, 0);
         assert_eq!(store.personas(other.id).await.unwrap(), []);
-        assert_eq!(store.spoken(other.id, 10).await.unwrap(), []);
+        assert_eq!(store.spoken(other.id, 10, Sources::All).await.unwrap(), []);
         assert_eq!(store.latest(their_room.id, 10).await.unwrap(), []);
         assert!(!store.summon(their_room.id, ada.id, None, crate::scene::at(2)).await.unwrap());
         assert_eq!(store.cast(their_room.id).await.unwrap(), []);

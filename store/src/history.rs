@@ -18,6 +18,15 @@ pub struct Spoken {
     pub text: String,
 }
 
+/// Which messages a voice may learn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sources {
+    /// All that the history holds.
+    All,
+    /// What came through a platform's API is left out: platforms forbid training on it.
+    ExportsOnly,
+}
+
 #[derive(sqlx::FromRow)]
 struct MessageRow {
     room_id: i32,
@@ -167,6 +176,18 @@ impl Store {
         rows.into_iter().map(Message::try_from).collect()
     }
 
+    /// The newest key that a room has ever seen, deleted messages and ones without text included.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn newest_key(&self, room: RoomId) -> Result<Option<MessageKey>> {
+        let newest: Option<i64> = sqlx::query_scalar("select max(message_key) from message where room_id = $1")
+            .bind(room.0)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(newest.map(MessageKey))
+    }
+
     /// One message, unless it was deleted.
     ///
     /// # Errors
@@ -191,19 +212,21 @@ impl Store {
     }
 
     /// What the humans of a community said, the newest `limit` messages, oldest first: from all its rooms, by time.
-    /// Deleted and empty messages, bots and personas are left out.
+    /// Deleted and empty messages, bots and personas are left out, and so is whoever refused to be imitated.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn spoken(&self, community: CommunityId, limit: u32) -> Result<Vec<Spoken>> {
+    pub async fn spoken(&self, community: CommunityId, limit: u32, sources: Sources) -> Result<Vec<Spoken>> {
         let rows: Vec<SpokenRow> = sqlx::query_as(
             "select m.member_id, m.room_id, m.sent_at, m.text
              from message m join room r using (room_id) join member a on a.member_id = m.member_id
              where r.community_id = $1 and m.origin <> 'generated' and m.text <> '' and not a.is_bot
+                and a.consent <> 'refused' and ($3 or m.provenance <> 'api')
              order by m.sent_at desc, m.room_id desc, m.message_key desc limit $2",
         )
         .bind(community.0)
         .bind(i64::from(limit))
+        .bind(sources == Sources::All)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows
@@ -216,6 +239,21 @@ impl Store {
                 text: row.text,
             })
             .collect())
+    }
+
+    /// Which of these keys the history of a room has, in their order; those of deleted messages too.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn is_known(&self, room: RoomId, keys: &[MessageKey]) -> Result<Vec<MessageKey>> {
+        let known: Vec<i64> = sqlx::query_scalar(
+            "select message_key from message where room_id = $1 and message_key = any ($2) order by message_key",
+        )
+        .bind(room.0)
+        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(known.into_iter().map(MessageKey).collect())
     }
 
     /// How many messages the history of a room holds, without deleted ones.
@@ -240,6 +278,8 @@ fn author(member: Option<i32>, persona: Option<i32>) -> Result<Author> {
 
 #[cfg(test)]
 mod tests {
+    use chat::{Consent, Provenance};
+
     use super::*;
     use crate::{
         NewMember, NewMessage,
@@ -328,10 +368,32 @@ mod tests {
         let there = [said(20, scene.bob.id, "two"), said(25, scene.bob.id, "")];
         store.record_batch(elsewhere.id, &there).await.unwrap();
         let texts = async |limit| -> Vec<String> {
-            store.spoken(scene.community.id, limit).await.unwrap().into_iter().map(|spoken| spoken.text).collect()
+            let spoken = store.spoken(scene.community.id, limit, Sources::All).await.unwrap();
+            spoken.into_iter().map(|spoken| spoken.text).collect()
         };
         assert_eq!(texts(10).await, ["one", "two", "three"]);
         assert_eq!(texts(2).await, ["two", "three"]);
+        store.set_consent(scene.ada.id, Consent::Refused, at(60)).await.unwrap();
+        assert_eq!(texts(10).await, ["two", "three"], "who refused teaches no voice");
+    }
+
+    #[tokio::test]
+    async fn a_voice_may_learn_from_exports_alone() {
+        let scene = Scene::new().await;
+        let exported = NewMessage { provenance: Provenance::Export, ..said(1, scene.bob.id, "from a file") };
+        scene.store().record_batch(scene.room, &[exported, said(2, scene.bob.id, "from the API")]).await.unwrap();
+        let spoken = scene.store().spoken(scene.community.id, 10, Sources::ExportsOnly).await.unwrap();
+        assert_eq!(spoken.len(), 1);
+        assert_eq!(spoken[0].text, "from a file");
+    }
+
+    #[tokio::test]
+    async fn what_is_known_includes_what_was_deleted() {
+        let scene = ten().await;
+        let keys = [11, 9, 4, 3].map(MessageKey);
+        assert_eq!(scene.store().is_known(scene.room, &keys).await.unwrap(), [3, 4, 9].map(MessageKey));
+        let elsewhere = room(scene.store(), &scene.community, "elsewhere").await;
+        assert_eq!(scene.store().is_known(elsewhere.id, &keys).await.unwrap(), []);
     }
 
     #[tokio::test]

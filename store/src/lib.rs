@@ -1,20 +1,30 @@
 //! The group's history and everything else that must outlive the program, in PostgreSQL.
 //!
 //! This is the only crate that holds SQL. Each file serves one table (or one question asked of it) as an `impl Store`
-//! block; its row structs are private and become the types of `chat` by `TryFrom`. A write is one idempotent statement, or
-//! one transaction where that cannot be. Locks are taken in the order member, outbox, message, persona, and members by
-//! rising id, so that no two calls can wait for each other.
+//! block; its row structs are private and become the types of `chat` by `TryFrom`. A write is one idempotent statement,
+//! or one transaction where that cannot be. Locks are taken in the order community, member, lease, outbox, cast,
+//! settings, message, persona, adapter, and rows of one table by rising key where several are taken, so that no two
+//! calls can wait for each other.
 //!
 //! It knows nothing of platforms, of prompts or of who speaks next.
 
+mod adapters;
+mod authorship;
+mod backfills;
+mod changes;
 pub mod cluster;
 mod communities;
 mod consent;
+mod departures;
 mod error;
+mod feedback;
 mod history;
 mod imports;
+mod leases;
+mod member_data;
 mod members;
 mod messages;
+mod migrations;
 mod outbox;
 mod personas;
 mod reactions;
@@ -27,25 +37,32 @@ pub mod testing;
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
+use migrations::MIGRATOR;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
-    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use adapters::{Adapter, NewAdapter, Stale};
+pub use authorship::Authorship;
+pub use backfills::{Backfill, BackfillState};
+pub use changes::{Change, Changes};
 pub use cluster::{Cluster, ClusterError, ClusterOptions};
 pub use communities::{Community, NewCommunity};
 pub use consent::Forgotten;
 pub use error::{Result, StoreError};
-pub use history::Spoken;
-pub use members::{MemberActivity, NewMember};
+pub use feedback::Verdict;
+pub use history::{Sources, Spoken};
+pub use leases::Lease;
+pub use member_data::{
+    MemberData, NameSeen, Opinion, PersonaSaid, ReactionGiven, SaidMessage, SaidOfConsent, TrainedAdapter, Wording,
+};
+pub use members::{MemberActivity, NewMember, Sighting};
 pub use messages::{BatchOutcome, NewMessage, Recorded};
 pub use outbox::{NewTurn, Turn, TurnEnd, TurnState};
 pub use reactions::NewReaction;
 pub use rooms::{NewRoom, Room};
-
-pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// Enough for the rooms of a busy group: a query takes about a millisecond, and a small machine gains nothing from more.
 const MAX_CONNECTIONS: u32 = 10;

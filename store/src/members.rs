@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chat::{CommunityId, Member, MemberId, MemberKey};
 use chrono::{DateTime, Utc};
 
-use crate::{Result, Store, StoreError, messages::PLANNED_ANEW, storable};
+use crate::{Result, Store, StoreError, changes::announce_members_in, messages::PLANNED_ANEW, storable};
 
 /// A member as a platform, or an export, showed it at some time.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,15 @@ pub struct NewMember<'a> {
     pub avatar_url: Option<&'a str>,
     /// When that was so. Only a newer sighting changes the name.
     pub seen_at: DateTime<Utc>,
+}
+
+/// A member as they are known after they were seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Who.
+    pub member: Member,
+    /// Whether they were known by another name or with another picture before.
+    pub is_other: bool,
 }
 
 /// How much a member has said.
@@ -42,7 +51,10 @@ struct MemberRow {
     member_key: String,
     name: String,
     is_bot: bool,
+    avatar_url: Option<String>,
     consent: String,
+    consent_policy: String,
+    departed: bool,
 }
 
 impl TryFrom<MemberRow> for Member {
@@ -55,9 +67,19 @@ impl TryFrom<MemberRow> for Member {
             key: MemberKey(row.member_key),
             name: row.name,
             is_bot: row.is_bot,
+            avatar_url: row.avatar_url,
             consent: row.consent.parse()?,
+            policy: row.consent_policy.parse()?,
+            has_left: row.departed,
         })
     }
+}
+
+#[derive(sqlx::FromRow)]
+struct KeptRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    is_other: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -67,9 +89,11 @@ struct NamedRow {
     aliases: Vec<String>,
 }
 
+/// The columns of [`MemberRow`] from member `m` and its community `c`.
 macro_rules! member_columns {
     () => {
-        " m.member_id, m.community_id, m.member_key, m.name, m.is_bot, m.consent "
+        " m.member_id, m.community_id, m.member_key, m.name, m.is_bot, m.avatar_url, m.consent, c.consent_policy,
+            m.departed "
     };
 }
 
@@ -90,7 +114,8 @@ macro_rules! insert_aliases {
 pub(crate) use insert_aliases;
 
 impl Store {
-    /// Finds or adds a member. A newer sighting with another name changes the name, an older one only adds the alias.
+    /// Finds or adds a member; whoever has a persona and is called or looks otherwise than before is announced to
+    /// [`Store::listen`]. A newer sighting with another name changes the name, an older one only adds the alias.
     ///
     /// Of a member who asked to be forgotten neither name nor picture is kept: the returned value carries the given name,
     /// the database does not.
@@ -98,12 +123,20 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn member(&self, new: &NewMember<'_>) -> Result<Member> {
-        let row = self.keep_members(&[*new]).await?.pop().expect("one row for one member");
-        let mut member = Member::try_from(row)?;
+        Ok(self.see(new).await?.member)
+    }
+
+    /// [`Store::member`], saying also whether that made somebody known look or be called otherwise.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn see(&self, new: &NewMember<'_>) -> Result<Sighting> {
+        let KeptRow { member, is_other } = self.keep_members(&[*new]).await?.pop().expect("one row for one member");
+        let mut member = Member::try_from(member)?;
         if member.name.is_empty() {
             member.name = new.name.to_owned();
         }
-        Ok(member)
+        Ok(Sighting { member, is_other })
     }
 
     /// Finds or adds many members; the ids come in the order given. A member may be given several times.
@@ -112,12 +145,14 @@ impl Store {
     /// See [`StoreError`].
     pub async fn members_batch(&self, new: &[NewMember<'_>]) -> Result<Vec<MemberId>> {
         let rows = self.keep_members(new).await?;
-        let ids: HashMap<(i32, &str), MemberId> =
-            rows.iter().map(|row| ((row.community_id, row.member_key.as_str()), MemberId(row.member_id))).collect();
+        let ids: HashMap<(i32, &str), MemberId> = rows
+            .iter()
+            .map(|KeptRow { member: row, .. }| ((row.community_id, row.member_key.as_str()), MemberId(row.member_id)))
+            .collect();
         Ok(new.iter().map(|member| ids[&(member.community.0, member.key.0.as_str())]).collect())
     }
 
-    async fn keep_members(&self, new: &[NewMember<'_>]) -> Result<Vec<MemberRow>> {
+    async fn keep_members(&self, new: &[NewMember<'_>]) -> Result<Vec<KeptRow>> {
         Ok(sqlx::query_as(concat!(
             "with given as (
                 select * from unnest($1::int[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::timestamptz[])
@@ -147,9 +182,18 @@ impl Store {
                  from given g join kept k using (community_id, member_key)
                  where k.forgotten_at is null and g.name <> '' group by 1, 2 order by 1, 2"
             ),
-            ") select",
+            "), other as materialized (
+                -- What a statement reads of a table that it changes is how that was before.
+                select m.member_id, m.community_id from kept m join member before using (member_id)
+                where before.name <> m.name or before.avatar_url is distinct from m.avatar_url
+             ), announced as (
+                select ",
+            announce_members_in!("o.community_id"),
+            " from other o join persona using (member_id)
+             ) select",
             member_columns!(),
-            "from kept m"
+            ", exists (select from other o where o.member_id = m.member_id) as is_other
+             from kept m join community c using (community_id) where (select count(*) from announced) >= 0"
         ))
         .persistent(new.len() < PLANNED_ANEW)
         .bind(new.iter().map(|member| member.community.0).collect::<Vec<_>>())
@@ -170,7 +214,8 @@ impl Store {
         let rows: Vec<MemberRow> = sqlx::query_as(concat!(
             "select",
             member_columns!(),
-            "from member m where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
+            "from member m join community c using (community_id)
+             where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
         ))
         .bind(community.0)
         .fetch_all(&self.pool)
@@ -183,11 +228,14 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn member_by_id(&self, id: MemberId) -> Result<Option<Member>> {
-        let row: Option<MemberRow> =
-            sqlx::query_as(concat!("select", member_columns!(), "from member m where m.member_id = $1"))
-                .bind(id.0)
-                .fetch_optional(&self.pool)
-                .await?;
+        let row: Option<MemberRow> = sqlx::query_as(concat!(
+            "select",
+            member_columns!(),
+            "from member m join community c using (community_id) where m.member_id = $1"
+        ))
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(Member::try_from).transpose()
     }
 
@@ -201,7 +249,8 @@ impl Store {
             "select",
             member_columns!(),
             ", array(select a.name from member_alias a where a.member_id = m.member_id) as aliases
-             from member m where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
+             from member m join community c using (community_id)
+             where m.community_id = $1 and m.forgotten_at is null order by m.name, m.member_id"
         ))
         .bind(community.0)
         .fetch_all(&self.pool)
@@ -320,7 +369,10 @@ mod tests {
                 member_key: name.to_owned(),
                 name: name.to_owned(),
                 is_bot: false,
+                avatar_url: None,
                 consent: "unasked".to_owned(),
+                consent_policy: "opt_in".to_owned(),
+                departed: false,
             },
             aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
         };

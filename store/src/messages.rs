@@ -155,8 +155,33 @@ impl Store {
         Ok(edited.rows_affected() > 0)
     }
 
-    /// Deletes messages: text, earlier wordings and reactions go, the key stays so that a repeated import does not bring
-    /// them back. Returns how many were not deleted before.
+    /// As [`Store::edit_message`], for something that a persona said and that was drawn anew, with what is in `voice`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn redraw_message(
+        &self,
+        room: RoomId,
+        key: MessageKey,
+        text: &str,
+        voice: &str,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let edited = self.edit_message(room, key, text, at).await?;
+        sqlx::query(
+            "update message set voice = $3
+             where room_id = $1 and message_key = $2 and persona_id is not null and deleted_at is null",
+        )
+        .bind(room.0)
+        .bind(key.0)
+        .bind(voice)
+        .execute(&self.pool)
+        .await?;
+        Ok(edited)
+    }
+
+    /// Deletes messages: text, earlier wordings, reactions, opinions and who led to it go, the key stays so that a
+    /// repeated import does not bring them back. Returns how many were not deleted before.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -172,8 +197,10 @@ impl Store {
                 delete from reaction r using doomed d where r.room_id = d.room_id and r.message_key = d.message_key
              ), totals as (
                 delete from reaction_total t using doomed d where t.room_id = d.room_id and t.message_key = d.message_key
+             ), opinions as (
+                delete from feedback f using doomed d where f.room_id = d.room_id and f.message_key = d.message_key
              )
-             update message m set text = '', deleted_at = $3 from doomed d
+             update message m set text = '', deleted_at = $3, voice = null, caused_by = null from doomed d
              where m.room_id = d.room_id and m.message_key = d.message_key",
         )
         .bind(room.0)

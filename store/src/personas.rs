@@ -3,7 +3,7 @@
 use chat::{CommunityId, MayImitate, MemberId, Persona, PersonaId, RoomId};
 use chrono::{DateTime, Utc};
 
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store, StoreError, changes::announce_rooms};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct PersonaRow {
@@ -34,10 +34,19 @@ macro_rules! persona_columns {
 }
 pub(crate) use persona_columns;
 
-/// What `Member::may_imitate` asks, of member `m`.
+/// What `Consent::allows_under` asks, of member `m` and its community `c`.
+macro_rules! agrees {
+    () => {
+        " (m.consent in ('declared', 'granted') or (m.consent = 'unasked' and c.consent_policy = 'opt_out')) "
+    };
+}
+pub(crate) use agrees;
+
+/// What `Member::may_imitate` asks, of member `m` and its community `c`. A statement that writes because of it locks
+/// both (`for share of c, m`): either may change its mind.
 macro_rules! may_imitate {
     () => {
-        " m.consent in ('declared', 'granted') and not m.is_bot "
+        concat!(" not m.is_bot and not m.departed and", $crate::personas::agrees!())
     };
 }
 pub(crate) use may_imitate;
@@ -50,9 +59,9 @@ impl Store {
     pub async fn persona(&self, proof: MayImitate) -> Result<Persona> {
         let row: Option<PersonaRow> = sqlx::query_as(concat!(
             "with willing as (
-                select m.* from member m where m.member_id = $1 and",
+                select m.* from member m join community c using (community_id) where m.member_id = $1 and",
             may_imitate!(),
-            "for share
+            "for share of c, m
              ), p as (
                 insert into persona (member_id) select member_id from willing
                 on conflict (member_id) do update set member_id = excluded.member_id
@@ -76,7 +85,8 @@ impl Store {
         let rows: Vec<PersonaRow> = sqlx::query_as(concat!(
             "select",
             persona_columns!(),
-            "from persona p join member m using (member_id) where m.community_id = $1 and",
+            "from persona p join member m using (member_id) join community c using (community_id)
+             where m.community_id = $1 and",
             may_imitate!(),
             "order by m.name, p.persona_id"
         ))
@@ -101,13 +111,17 @@ impl Store {
         let summoned = sqlx::query(concat!(
             "with willing as (
                 select p.persona_id, r.room_id
-                from persona p join member m using (member_id) join room r using (community_id)
+                from persona p join member m using (member_id) join community c using (community_id)
+                join room r using (community_id)
                 where p.persona_id = $2 and r.room_id = $1 and",
             may_imitate!(),
-            "for share of m
-             )
-             insert into room_persona (room_id, persona_id, summoned_by, summoned_at)
-             select room_id, persona_id, $3, $4 from willing on conflict do nothing"
+            "for share of c, m
+             ), summoned as (
+                insert into room_persona (room_id, persona_id, summoned_by, summoned_at)
+                select room_id, persona_id, $3, $4 from willing on conflict do nothing
+                returning room_id
+             ) ",
+            announce_rooms!("summoned")
         ))
         .bind(room.0)
         .bind(persona.0)
@@ -123,11 +137,16 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn dismiss(&self, room: RoomId, persona: PersonaId) -> Result<bool> {
-        let dismissed = sqlx::query("delete from room_persona where room_id = $1 and persona_id = $2")
-            .bind(room.0)
-            .bind(persona.0)
-            .execute(&self.pool)
-            .await?;
+        let dismissed = sqlx::query(concat!(
+            "with dismissed as (
+                delete from room_persona where room_id = $1 and persona_id = $2 returning room_id
+             ) ",
+            announce_rooms!("dismissed")
+        ))
+        .bind(room.0)
+        .bind(persona.0)
+        .execute(&self.pool)
+        .await?;
         Ok(dismissed.rows_affected() > 0)
     }
 
@@ -139,10 +158,11 @@ impl Store {
         let rows: Vec<PersonaRow> = sqlx::query_as(concat!(
             "select",
             persona_columns!(),
-            "from room_persona c join persona p using (persona_id) join member m using (member_id)
-             where c.room_id = $1 and",
+            "from room_persona s join persona p using (persona_id) join member m using (member_id)
+             join community c using (community_id)
+             where s.room_id = $1 and",
             may_imitate!(),
-            "order by c.summoned_at, p.persona_id"
+            "order by s.summoned_at, p.persona_id"
         ))
         .bind(room.0)
         .fetch_all(&self.pool)

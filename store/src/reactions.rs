@@ -77,6 +77,25 @@ impl Store {
         Ok(())
     }
 
+    /// Takes back all reactions to a message, or all with one emoji.
+    ///
+    /// # Errors
+    /// See [`StoreError`](crate::StoreError).
+    pub async fn clear_reactions(&self, room: RoomId, key: MessageKey, emoji: Option<&str>) -> Result<()> {
+        sqlx::query(
+            "with totals as (
+                delete from reaction_total where room_id = $1 and message_key = $2 and ($3::text is null or emoji = $3)
+             )
+             delete from reaction where room_id = $1 and message_key = $2 and ($3::text is null or emoji = $3)",
+        )
+        .bind(room.0)
+        .bind(key.0)
+        .bind(emoji)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// How often each emoji stands under each of the messages, most frequent first. Where both a total and some of the
     /// people are known, the larger number counts: an export names only the latest few.
     ///
@@ -161,6 +180,17 @@ mod tests {
         scene.store().react_batch(scene.room, &batch).await.unwrap();
         scene.store().react_batch(scene.room, &[]).await.unwrap();
         assert_eq!(shown(&scene).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_moderator_may_clear_reactions() {
+        let scene = scene().await;
+        let batch = [by(1, "+1", scene.ada.id), total(1, "ok", 3), total(1, "no", 1), by(2, "ok", scene.bob.id)];
+        scene.store().react_batch(scene.room, &batch).await.unwrap();
+        scene.store().clear_reactions(scene.room, MessageKey(1), Some("ok")).await.unwrap();
+        assert_eq!(shown(&scene).await, ["1 +1 1", "1 no 1", "2 ok 1"]);
+        scene.store().clear_reactions(scene.room, MessageKey(1), None).await.unwrap();
+        assert_eq!(shown(&scene).await, ["2 ok 1"]);
     }
 
     #[tokio::test]

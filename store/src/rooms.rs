@@ -1,6 +1,7 @@
 //! Rooms: channels, threads and forum topics, the units of conversation.
 
 use chat::{CommunityId, Platform, RoomId};
+use chrono::{DateTime, Utc};
 
 use crate::{Result, Store, StoreError, storable};
 
@@ -32,16 +33,19 @@ pub struct Room {
     pub external_id: String,
     /// Its name for people; may be empty.
     pub title: String,
+    /// What the platform calls the channel that a thread hangs from.
+    pub parent_external_id: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
-struct RoomRow {
+pub(crate) struct RoomRow {
     room_id: i32,
     community_id: i32,
     platform: String,
     community_external_id: String,
     external_id: String,
     title: String,
+    parent_external_id: Option<String>,
 }
 
 impl TryFrom<RoomRow> for Room {
@@ -55,21 +59,43 @@ impl TryFrom<RoomRow> for Room {
             community_external_id: row.community_external_id,
             external_id: row.external_id,
             title: row.title,
+            parent_external_id: row.parent_external_id,
         })
     }
 }
 
-macro_rules! select_room {
-    ($from:literal, $condition:literal) => {
-        concat!(
-            "select r.room_id, r.community_id, c.platform, c.external_id as community_external_id, r.external_id, r.title
-             from ",
-            $from,
-            " r join community c using (community_id) ",
-            $condition
-        )
+/// The columns of [`RoomRow`] from room `r`, its community `c` and its parent.
+macro_rules! room_columns {
+    () => {
+        " r.room_id, r.community_id, c.platform, c.external_id as community_external_id, r.external_id, r.title,
+            parent.external_id as parent_external_id "
     };
 }
+pub(crate) use room_columns;
+
+/// What stands beside room `r` for [`room_columns`].
+macro_rules! join_room {
+    () => {
+        " join community c on c.community_id = r.community_id left join room parent on parent.room_id = r.parent_id "
+    };
+}
+pub(crate) use join_room;
+
+macro_rules! select_room {
+    ($from:literal, $condition:expr) => {
+        concat!("select", room_columns!(), "from ", $from, " r", join_room!(), $condition)
+    };
+}
+
+/// Whether somebody has to look after room `r` of community `c`: it has a cast or unfinished turns, and the bot is
+/// there.
+macro_rules! is_alive {
+    () => {
+        " c.left_at is null and (exists (select from room_persona p where p.room_id = r.room_id)
+            or exists (select from outbox o where o.room_id = r.room_id and o.state in ('pending', 'posting'))) "
+    };
+}
+pub(crate) use is_alive;
 
 impl Store {
     /// Finds or adds a room. Its title follows the given one unless that is empty.
@@ -118,27 +144,49 @@ impl Store {
         rows.into_iter().map(Room::try_from).collect()
     }
 
-    /// The rooms that may have something to do when the program starts: those with a cast or with unfinished turns.
+    /// The rooms of a community, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn rooms_of_community(&self, community: CommunityId) -> Result<Vec<Room>> {
+        let rows: Vec<RoomRow> = sqlx::query_as(select_room!("room", "where r.community_id = $1 order by r.room_id"))
+            .bind(community.0)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(Room::try_from).collect()
+    }
+
+    /// The rooms that may have something to do when the program starts: those with a cast or with unfinished turns,
+    /// except in communities that the bot was removed from.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn rooms_with_cast(&self) -> Result<Vec<Room>> {
-        let rows: Vec<RoomRow> = sqlx::query_as(select_room!(
-            "room",
-            "where exists (select from room_persona p where p.room_id = r.room_id)
-                or exists (select from outbox o where o.room_id = r.room_id and o.state in ('pending', 'posting'))
-             order by r.room_id"
-        ))
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<RoomRow> =
+            sqlx::query_as(select_room!("room", concat!("where", is_alive!(), "order by r.room_id")))
+                .fetch_all(&self.pool)
+                .await?;
         rows.into_iter().map(Room::try_from).collect()
+    }
+
+    /// Says that the notice of the first use is shown in a room: true the first time, which is when it is due.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn notice_room(&self, room: RoomId, at: DateTime<Utc>) -> Result<bool> {
+        let noticed = sqlx::query("update room set noticed_at = $2 where room_id = $1 and noticed_at is null")
+            .bind(room.0)
+            .bind(at)
+            .execute(&self.pool)
+            .await?;
+        Ok(noticed.rows_affected() > 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Scene, room};
+    use crate::scene::{Scene, at, community, room};
 
     #[tokio::test]
     async fn a_room_is_found_by_its_id_and_its_platform() {
@@ -150,8 +198,25 @@ mod tests {
         let thread = scene.store().room(&new).await.unwrap();
         assert_eq!(scene.store().room_by_id(thread.id).await.unwrap(), Some(thread.clone()));
         assert_eq!(scene.store().room_by_id(RoomId(999)).await.unwrap(), None);
-        assert_eq!(scene.store().rooms_of(Platform::Web).await.unwrap(), [lounge, thread]);
+        let both = [lounge, thread.clone()];
+        assert_eq!(scene.store().rooms_of(Platform::Web).await.unwrap(), both);
         assert_eq!(scene.store().rooms_of(Platform::Discord).await.unwrap(), []);
+        assert_eq!(scene.store().rooms_of_community(scene.community.id).await.unwrap(), both);
+        let strangers = community(scene.store(), "strangers").await;
+        assert_eq!(scene.store().rooms_of_community(strangers.id).await.unwrap(), []);
+        let parents = both.map(|room| room.parent_external_id);
+        assert_eq!(parents, [None, Some("lounge".to_owned())]);
+        let again = NewRoom { community: scene.community.id, external_id: "thread", title: "", parent: None };
+        assert_eq!(scene.store().room(&again).await.unwrap(), thread);
+    }
+
+    #[tokio::test]
+    async fn the_notice_of_the_first_use_is_due_once() {
+        let scene = Scene::new().await;
+        let elsewhere = room(scene.store(), &scene.community, "elsewhere").await;
+        assert!(scene.store().notice_room(scene.room, at(1)).await.unwrap());
+        assert!(!scene.store().notice_room(scene.room, at(2)).await.unwrap());
+        assert!(scene.store().notice_room(elsewhere.id, at(3)).await.unwrap());
     }
 
     #[tokio::test]
@@ -166,5 +231,9 @@ mod tests {
         scene.enqueue(&ada, "reply:1").await.unwrap();
         scene.store().dismiss(scene.room, ada.id).await.unwrap();
         assert_eq!(ids().await, [scene.room], "a turn is unfinished");
+        scene.store().community_left(scene.community.id, at(5)).await.unwrap();
+        assert_eq!(ids().await, [], "the bot was removed");
+        scene.store().community_joined(scene.community.id).await.unwrap();
+        assert_eq!(ids().await, [scene.room]);
     }
 }

@@ -1,10 +1,12 @@
 //! The scene that the tests of this crate start from: a community with a room, Ada, who may be imitated, and Bob.
 
-use chat::{Author, Consent, Member, MemberId, MessageKey, Origin, Persona, Platform, Provenance, RoomId};
+use std::time::Duration;
+
+use chat::{Author, Consent, Member, MemberId, MessageKey, Origin, OutboxId, Persona, Platform, Provenance, RoomId};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Community, NewCommunity, NewMember, NewMessage, NewRoom, NewTurn, Room, Store, Turn, testing::TestDatabase,
+    Community, Lease, NewCommunity, NewMember, NewMessage, NewRoom, NewTurn, Room, Store, Turn, testing::TestDatabase,
 };
 
 pub(crate) struct Scene {
@@ -59,15 +61,31 @@ impl Scene {
         persona
     }
 
+    /// The right to speak in the room, as every test but those of leases holds it.
+    pub(crate) async fn lease(&self) -> Lease {
+        self.store().lease(self.room, "us", Duration::from_secs(60)).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn begin_post(&self, turn: OutboxId, at: DateTime<Utc>) -> bool {
+        self.store().begin_post(turn, at, &self.lease().await).await.unwrap()
+    }
+
     pub(crate) async fn enqueue(&self, persona: &Persona, cause: &str) -> Option<Turn> {
+        self.enqueue_under(&self.lease().await, persona, cause).await
+    }
+
+    pub(crate) async fn enqueue_under(&self, lease: &Lease, persona: &Persona, cause: &str) -> Option<Turn> {
         let turn = NewTurn {
             room: self.room,
             persona: persona.id,
             cause,
             text: "as I said",
+            voice: "Markov chain",
+            caused_by: Some(self.bob.id),
             reply_to: Some(MessageKey(1)),
             due_at: at(10),
             expires_at: at(100),
+            lease,
         };
         self.store().enqueue(&turn).await.unwrap()
     }

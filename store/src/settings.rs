@@ -4,7 +4,7 @@ use chat::{MemberId, RoomId, RoomSettings};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store, StoreError, changes::announce_rooms};
 
 impl Store {
     /// What is set in a room; the defaults where nothing is.
@@ -30,11 +30,15 @@ impl Store {
         by: Option<MemberId>,
         at: DateTime<Utc>,
     ) -> Result<()> {
-        sqlx::query(
-            "insert into room_setting (room_id, settings, changed_by, changed_at) values ($1, $2, $3, $4)
-             on conflict (room_id) do update set
-                settings = excluded.settings, changed_by = excluded.changed_by, changed_at = excluded.changed_at",
-        )
+        sqlx::query(concat!(
+            "with saved as (
+                insert into room_setting (room_id, settings, changed_by, changed_at) values ($1, $2, $3, $4)
+                on conflict (room_id) do update set
+                    settings = excluded.settings, changed_by = excluded.changed_by, changed_at = excluded.changed_at
+                returning room_id
+             ) ",
+            announce_rooms!("saved")
+        ))
         .bind(room.0)
         .bind(serde_json::to_value(settings).map_err(unreadable)?)
         .bind(by.map(|member| member.0))

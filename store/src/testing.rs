@@ -21,7 +21,7 @@ use rustix::process::Pid;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::{Cluster, ClusterOptions, MIGRATOR, Store, TurnState};
+use crate::{Cluster, ClusterOptions, Store, TurnState, migrations::MIGRATOR};
 
 /// Long enough that consecutive test binaries of one run find the server still up.
 const LINGER_SECONDS: u32 = 5;

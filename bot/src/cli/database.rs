@@ -41,6 +41,11 @@ impl Database {
         Ok(Self { store, cluster: Some(Arc::new(cluster)) })
     }
 
+    /// Whether no other process of ours can be using it: whoever runs on a private server holds the lock on its folder.
+    pub(super) fn is_ours_alone(&self) -> bool {
+        self.cluster.is_some()
+    }
+
     /// Starts a private server again whenever it is gone, until the shutdown.
     pub(super) async fn look_after(&self, shutdown: CancellationToken) {
         let Some(cluster) = self.cluster.clone() else { return shutdown.cancelled().await };

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use chat::{CommunityId, Pacing, Platform, RoomSettings};
+use chrono::TimeDelta;
 use clap::Args;
 use corpus::import::Options;
 use store::{NewCommunity, Store};
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     Clock,
+    community::Learning,
     config::{self, Config, Model},
     event::Place,
     import::{self, Report, Target},
@@ -71,7 +73,18 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let page = WebPage { listener, place: shown.place, room: shown.room, hosts: Vec::new() };
     let model = Model { path: args.model, ..Model::default() };
     eprintln!("Everything stays on this machine. Ctrl-C ends it; the next start goes on where it was.");
-    Service { database, page: Some(page), model, limits: Limits::default(), clock, shutdown }.run().await
+    let service = Service {
+        database,
+        page: Some(page),
+        discord: None,
+        model,
+        limits: Limits::default(),
+        learning: Learning::default(),
+        grace: TimeDelta::zero(),
+        clock,
+        shutdown,
+    };
+    service.run().await
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -108,6 +121,7 @@ async fn prepare(store: &Store, history: &[PathBuf], clock: &Clock) -> anyhow::R
         community_title: String::new(),
         room: room.external_id.clone(),
         room_title: room.title.clone(),
+        parent: None,
     };
     Ok(Shown { place, room })
 }

@@ -2,6 +2,7 @@
 
 mod database;
 mod demo;
+mod doctor;
 mod import;
 mod lock;
 mod run;
@@ -31,6 +32,8 @@ enum Command {
     Run(ConfigArgs),
     /// Read chat exports into the history.
     Import(import::ImportArgs),
+    /// Say what is wrong with a set-up, and how to mend it.
+    Doctor(ConfigArgs),
     /// Serve a model on this machine; `run` and `demo` start this by themselves.
     ModelRunner(model_runner::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::ModelRunner(args) => with_runtime(serve_model(args)),
         Command::Demo(args) => with_runtime(done(demo::run(args))),
         Command::Run(args) => with_runtime(done(run::run(args))),
+        Command::Doctor(args) => with_runtime(done(doctor::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),
     };
     result.unwrap_or_else(|error| {
@@ -85,7 +89,8 @@ async fn serve_model(args: model_runner::Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Where the filter is no filter.
 fn start_logging(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
+    // The Discord library writes addresses that hold tokens into its logs below `warn`, whatever else is asked for.
+    let filter = EnvFilter::try_new(format!("{filter},serenity=warn"))
         .map_err(|error| anyhow::anyhow!("log.filter is \"{filter}\", which is no filter: {error}; \"info\" is one"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     Ok(())

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use chat::Platform;
+use chrono::TimeDelta;
 use store::{NewCommunity, NewRoom, Store};
 use tokio::net::TcpListener;
 
@@ -13,7 +14,13 @@ use super::{
     serve::{Service, WebPage},
     shutdown_on_signal, start_logging,
 };
-use crate::{Clock, config::Web, event::Place};
+use crate::{
+    Clock,
+    community::Learning,
+    config::{ApiMessages, Config, Web},
+    event::Place,
+    platform::discord,
+};
 
 /// What the group of the web page is called in the history.
 pub(super) const WEB_COMMUNITY: &str = "local";
@@ -23,25 +30,56 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
     let config = args.load()?;
     start_logging(&config.log.filter)?;
     let shutdown = shutdown_on_signal()?;
-    if !config.web.enabled {
-        bail!("no platform is configured, so there is nothing to run; set web.enabled = true");
+    let discord = discord_settings(&config);
+    if !config.web.enabled && discord.is_none() {
+        bail!("no platform is configured, so there is nothing to run; set web.enabled = true, or give discord.token");
     }
     let data = data_folder(None, &config)?;
     let _lock = config.database.url.is_none().then(|| DataLock::take(&data)).transpose()?;
-    let listener = TcpListener::bind(config.web.listen).await.with_context(|| {
-        format!("cannot listen on {}; set web.listen to an address that is free", config.web.listen)
-    })?;
+    let listener = listen(&config.web).await?;
     let database = Database::open(config.database.url.as_ref(), &data).await?;
-    let page = lobby(&database.store, listener, &config.web).await?;
+    let page = match listener {
+        Some(listener) => Some(lobby(&database.store, listener, &config.web).await?),
+        None => None,
+    };
     let service = Service {
         database,
-        page: Some(page),
+        page,
+        discord,
         model: config.model,
         limits: config.quotas,
+        learning: Learning { from_discord_api: config.training.discord_api_messages == ApiMessages::Permitted },
+        grace: TimeDelta::days(config.people.grace_days.into()),
         clock: Clock::system(),
         shutdown,
     };
     service.run().await
+}
+
+async fn listen(web: &Web) -> anyhow::Result<Option<TcpListener>> {
+    if !web.enabled {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(web.listen).await;
+    let remedy = || format!("cannot listen on {}; set web.listen to an address that is free", web.listen);
+    listener.map(Some).with_context(remedy)
+}
+
+/// What is set for Discord, where it is to be used.
+pub(super) fn discord_settings(config: &Config) -> Option<discord::Settings> {
+    let discord = config.discord.clone();
+    Some(discord::Settings {
+        token: discord.token?,
+        address: discord.address,
+        tls_ca: discord.tls_ca,
+        persona_name: discord.persona_name,
+        command_guilds: discord.command_guilds,
+        shards: discord.shards.map(|shards| discord::Shards {
+            first: shards.first,
+            last: shards.last,
+            total: shards.total,
+        }),
+    })
 }
 
 /// The one room of the web page.
@@ -52,6 +90,7 @@ async fn lobby(store: &Store, listener: TcpListener, web: &Web) -> anyhow::Resul
         community_title: String::new(),
         room: "lobby".to_owned(),
         room_title: "Lobby".to_owned(),
+        parent: None,
     };
     let community =
         NewCommunity { platform: Platform::Web, external_id: &place.community, title: &place.community_title };

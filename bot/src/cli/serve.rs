@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use rand::Rng;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -10,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::database::Database;
 use crate::{
     App, AppOptions, Clock,
+    community::Learning,
     config::Model,
     event::Place,
     platform::{
         Platform,
+        discord::{self, Discord},
         web::{self, WebPlatform},
     },
     quotas::Limits,
@@ -37,8 +40,11 @@ pub(super) struct WebPage {
 pub(super) struct Service {
     pub database: Database,
     pub page: Option<WebPage>,
+    pub discord: Option<discord::Settings>,
     pub model: Model,
     pub limits: Limits,
+    pub learning: Learning,
+    pub grace: TimeDelta,
     pub clock: Clock,
     pub shutdown: CancellationToken,
 }
@@ -46,8 +52,16 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service { database, page, model, limits, clock, shutdown } = self;
+        let Service { database, page, discord, model, limits, learning, grace, clock, shutdown } = self;
         let store = database.store.clone();
+        if database.is_ours_alone() {
+            // Nobody else can be speaking: what a killed process held is free.
+            store.release_all_leases().await?;
+        }
+        let discord = match discord {
+            Some(settings) => Some(Discord::connect(settings, store.clone(), clock, rand_seed(), &shutdown).await?),
+            None => None,
+        };
         // The database and the runner are looked after until the rooms have finished, since finishing needs them.
         let finished = CancellationToken::new();
         let (voice, runner) = voice(model, &finished)?;
@@ -55,11 +69,15 @@ impl Service {
         let web =
             page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
         platforms.extend(web.clone().map(|web| web as Arc<dyn Platform>));
+        platforms.extend(discord.clone().map(|discord| discord as Arc<dyn Platform>));
         let app = App::new(AppOptions {
             store,
             platforms,
             voice,
             limits,
+            learning,
+            grace,
+            owner: format!("{}-{:016x}", std::process::id(), rand_seed()),
             clock,
             seed: rand_seed(),
             shutdown: shutdown.clone(),
@@ -78,12 +96,29 @@ impl Service {
                 }
             }
         };
+        let on_discord = async {
+            match discord {
+                Some(discord) => {
+                    println!("to take the bot into a server on Discord: {}", discord.invite_link());
+                    discord.run(app.clone(), shutdown.clone()).await
+                }
+                None => Ok(()),
+            }
+        };
+        // Whichever ends first, with a failure or because the program is to end, ends the other.
+        let ending = |served: anyhow::Result<()>| {
+            if served.is_err() {
+                shutdown.cancel();
+            }
+            served
+        };
         let work = async {
-            let served = serving.await;
+            let (on_web, on_discord) =
+                tokio::join!(async { ending(serving.await) }, async { ending(on_discord.await) });
             shutdown.cancel();
             app.stopped().await;
             finished.cancel();
-            served
+            on_web.and(on_discord)
         };
         let (served, (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner);
         served?;

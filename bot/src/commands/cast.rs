@@ -20,5 +20,7 @@ pub(super) async fn show(room: &RoomTask) -> anyhow::Result<Answer> {
     if more > 0 {
         others.push_str(&format!(", and {more} more"));
     }
-    Ok(Answer::asker(format!("in the room: {here}\ncould be summoned: {others}\n{}", describe(room.settings()))))
+    let trouble = room.trouble().map_or_else(String::new, |why| format!("\nthe last message was not posted: {why}"));
+    let settings = describe(room.settings());
+    Ok(Answer::asker(format!("in the room: {here}\ncould be summoned: {others}\n{settings}{trouble}")))
 }

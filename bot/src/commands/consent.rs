@@ -1,6 +1,7 @@
 //! `/consent`: whether there may be a persona of the one who asks. It counts at once, in every room of the community.
 
-use chat::{Consent, ConsentSource};
+use chat::{Consent, ConsentSource, Member};
+use store::NewMember;
 
 use super::{Answer, Caller, ConsentCommand};
 use crate::room::{Input, RoomTask};
@@ -19,7 +20,14 @@ pub(super) async fn show_or_set(room: &mut RoomTask, caller: &Caller, said: Cons
              the history; /forgetme erases that too.",
         ),
     };
-    room.store().set_consent(member.id, consent, room.clock_now()).await?;
+    let now = room.clock_now();
+    room.store().set_consent(member.id, consent, now).await?;
+    if consent.allows() {
+        // Somebody who was forgotten before has no name yet.
+        let Member { community, ref key, ref name, is_bot, ref avatar_url, .. } = caller.member;
+        let seen = NewMember { community, key, name, is_bot, avatar_url: avatar_url.as_deref(), seen_at: now };
+        room.store().member(&seen).await?;
+    }
     room.shared.member_changed(member.community, &member);
     room.shared.tell_community(member.community, || Input::MembersChanged);
     Ok(Answer::asker(answer))

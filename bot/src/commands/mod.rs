@@ -8,11 +8,16 @@ mod cast;
 mod consent;
 mod forgetme;
 mod help;
+mod history;
 mod idle;
+mod language;
+mod model;
 mod more;
+mod mydata;
 mod pace;
 mod parse;
 mod people;
+mod policy;
 mod privacy;
 mod reset;
 mod run;
@@ -22,12 +27,14 @@ mod spec;
 mod summon;
 mod topic;
 mod tune;
+mod who;
 
 use std::time::Duration;
 
-use chat::{Pacing, RoomSettings, Sampling};
+use chat::{ConsentPolicy, MessageKey, Pacing, RoomSettings, Sampling};
 
-pub use answer::{Answer, Audience};
+pub use answer::{Answer, AnswerFile, Audience};
+pub use language::Language;
 pub use parse::{Usage, parse};
 pub(crate) use run::{Caller, run};
 pub use spec::{SPECS, Spec};
@@ -69,6 +76,16 @@ pub enum Command {
         /// Whether the member has confirmed it.
         confirmed: bool,
     },
+    /// Who may be imitated in this group; none asks.
+    Policy(Option<ConsentPolicy>),
+    /// Everything that is kept about me.
+    MyData,
+    /// Which persona wrote a message, and with what; none for the latest.
+    Who(Option<MessageKey>),
+    /// What the personas speak with.
+    Model,
+    /// Read what was said before the bot came.
+    History(HistoryCommand),
     /// What is kept, and for what.
     Privacy,
     /// What can be said here.
@@ -97,6 +114,26 @@ pub enum ConsentCommand {
     No,
 }
 
+/// The forms of `/history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryCommand {
+    /// How far is it?
+    Show,
+    /// Read on backwards from the oldest message that was read.
+    Backfill,
+    /// Read no further for now.
+    Stop,
+}
+
+/// Where somebody stands who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// A member like others.
+    Member,
+    /// Somebody who may set what counts for all of a group.
+    Administrator,
+}
+
 /// What `/tune` changes.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TuneCommand {
@@ -123,25 +160,23 @@ impl Command {
     /// The most turns that `/more` may ask for at once.
     pub const MAX_MORE: u32 = 20;
 
-    /// Whether it changes something for everybody, so that a platform asks its rights before it lets somebody do it.
-    pub fn is_for_moderators(&self) -> bool {
-        matches!(
-            self,
-            Command::Pace(Some(_))
-                | Command::Idle(IdleCommand::Off | IdleCommand::After(_))
-                | Command::Say { .. }
-                | Command::Tune(_)
-        )
+    /// Whether it decides something for a whole group, which only its administrators may.
+    pub fn is_for_administrators(&self) -> bool {
+        matches!(self, Command::Policy(Some(_)) | Command::History(HistoryCommand::Backfill | HistoryCommand::Stop))
     }
 }
 
 /// Settings as a person reads them.
 fn describe(settings: &RoomSettings) -> String {
-    let Sampling { temperature, top_p, top_k } = settings.sampling;
     let idle = settings.idle().map_or("off".to_owned(), |idle| format!("after {}", parse::duration_words(idle)));
     format!(
-        "topic: {}\npace: {}\nidle chat: {idle}\ntemperature {temperature}, top-p {top_p}, top-k {top_k}",
+        "topic: {}\npace: {}\nidle chat: {idle}\n{}",
         settings.topic.as_deref().unwrap_or("anything"),
         settings.pacing,
+        describe_sampling(settings.sampling),
     )
+}
+
+fn describe_sampling(Sampling { temperature, top_p, top_k }: Sampling) -> String {
+    format!("temperature {temperature}, top-p {top_p}, top-k {top_k}")
 }

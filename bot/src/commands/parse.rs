@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chat::RoomSettings;
+use chat::{ConsentPolicy, RoomSettings};
 
-use super::{Command, ConsentCommand, IdleCommand, SPECS, TuneCommand};
+use super::{Command, ConsentCommand, HistoryCommand, IdleCommand, SPECS, TuneCommand};
 
 /// What was wrong with what somebody typed, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,11 @@ pub fn parse(typed: &str) -> Result<Command, Usage> {
         "tune" => tune(rest),
         "consent" => consent(rest),
         "forgetme" => Ok(Command::ForgetMe { confirmed: rest.eq_ignore_ascii_case("confirm") }),
+        "policy" => policy(rest),
+        "mydata" => Ok(Command::MyData),
+        "who" => Ok(Command::Who(None)),
+        "model" => Ok(Command::Model),
+        "history" => history(rest),
         "privacy" => Ok(Command::Privacy),
         "help" => Ok(Command::Help),
         "" => Err(Usage("A command begins with a slash and its name; /help lists them.".to_owned())),
@@ -184,6 +189,24 @@ fn consent(rest: &str) -> Result<Command, Usage> {
         "yes" | "y" => Ok(Command::Consent(ConsentCommand::Yes)),
         "no" | "n" => Ok(Command::Consent(ConsentCommand::No)),
         other => Err(usage("consent", &format!("It is yes or no, not \"{other}\"."))),
+    }
+}
+
+fn policy(rest: &str) -> Result<Command, Usage> {
+    match rest.to_lowercase().replace(['-', '_', ' '], "").as_str() {
+        "" => Ok(Command::Policy(None)),
+        "optin" => Ok(Command::Policy(Some(ConsentPolicy::OptIn))),
+        "optout" => Ok(Command::Policy(Some(ConsentPolicy::OptOut))),
+        _ => Err(usage("policy", &format!("\"{rest}\" is no policy."))),
+    }
+}
+
+fn history(rest: &str) -> Result<Command, Usage> {
+    match rest.to_lowercase().as_str() {
+        "" | "status" => Ok(Command::History(HistoryCommand::Show)),
+        "backfill" => Ok(Command::History(HistoryCommand::Backfill)),
+        "stop" => Ok(Command::History(HistoryCommand::Stop)),
+        _ => Err(usage("history", &format!("\"{rest}\" is not understood."))),
     }
 }
 

@@ -1,13 +1,21 @@
 //! `/privacy`: what is kept, for what, and how to end it.
 
 use super::Answer;
+use crate::room::RoomTask;
 
-pub(super) fn show() -> Answer {
-    Answer::asker(
+pub(super) fn show(room: &RoomTask) -> Answer {
+    let elsewhere = match room.shared.voice.is_remote() {
+        true => {
+            "The five latest are shown to the model server that whoever runs me has chosen; nothing else goes anywhere,"
+        }
+        false => "Nothing is sent anywhere else,",
+    };
+    Answer::asker(format!(
         "What I keep: the messages of this group, who wrote them and when, in a database on the machine of whoever runs me. \
-         Nothing is sent anywhere else, and nothing of this group is shown in another.\n\
+         {elsewhere} and nothing of this group is shown in another.\n\
          What for: to speak like members who agreed to it.\n\
          How long: until it is erased. A message that is deleted or edited here is deleted or edited there.\n\
-         Your say: /consent no ends any persona of you at once; /forgetme erases what you wrote.",
-    )
+         Your say: /consent no ends any persona of you at once; /forgetme erases what you wrote; /mydata \
+         shows it to you.",
+    ))
 }

@@ -32,6 +32,11 @@ pub const SPECS: &[Spec] = &[
     spec("tune", "[temperature=0.9] [top_p=0.95] [top_k=40]", "Show or set how replies are drawn."),
     spec("consent", "[yes|no]", "Say whether there may be a persona of you."),
     spec("forgetme", "[confirm]", "Erase what you wrote, and your persona."),
+    spec("policy", "[opt-in|opt-out]", "Show or set whether members must agree before they are imitated."),
+    spec("mydata", "", "Get everything that is kept about you, as a file."),
+    spec("who", "", "Show which persona wrote the latest message of ours, and with what."),
+    spec("model", "", "Show what the personas speak with."),
+    spec("history", "[backfill|stop]", "Read older messages of this room, show how far that is, or stop it."),
     spec("privacy", "", "Show what is kept, for how long and for what."),
     spec("help", "", "Show this list."),
 ];

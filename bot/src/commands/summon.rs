@@ -8,8 +8,15 @@ use crate::room::RoomTask;
 /// The most personas that a room can hold: more than this nobody can tell apart.
 const MAX_CAST: usize = 20;
 
+/// What a room is told when the first persona comes into it.
+const NOTICE: &str = "-- I speak like members of this group who agreed to it, and I keep what is written here for that. \
+     /privacy tells what is kept, /consent no ends any persona of you, /forgetme erases what you wrote.";
+
 /// Brings personas in. Those who may not be imitated stay out, and the answer says so.
 pub(super) async fn summon(room: &mut RoomTask, caller: &Caller, names: &[String]) -> anyhow::Result<Answer> {
+    if let Err(why) = room.may_speak().await {
+        return Ok(Answer::refused(why));
+    }
     let mut came = Vec::new();
     let mut notes = Vec::new();
     for name in names {
@@ -26,6 +33,9 @@ pub(super) async fn summon(room: &mut RoomTask, caller: &Caller, names: &[String
     }
     room.cast_changed().await?;
     notes.insert(0, format!("{} joined the room.", people::list(came.iter().map(String::as_str))));
+    if room.store().notice_room(room.room.id, room.clock_now()).await? {
+        notes.push(NOTICE.to_owned());
+    }
     Ok(Answer::room(notes.join("\n")))
 }
 
@@ -43,6 +53,7 @@ fn why_not(member: &Member) -> String {
     let name = &member.name;
     match member.consent {
         _ if member.is_bot => format!("{name} is a bot; I only speak like people."),
+        _ if member.has_left => format!("{name} has left this group."),
         Consent::Refused => format!("{name} does not want to be imitated."),
         _ => format!("{name} has not agreed to be imitated yet; /consent yes, said by {name}, is all it takes."),
     }

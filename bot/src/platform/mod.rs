@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chat::{MessageKey, OutboxId, Persona};
+use chat::{Member, MessageKey, OutboxId, Persona};
 use chrono::{DateTime, Utc};
 use store::Room;
 
+use crate::commands::{Answer, HistoryCommand};
+
+pub mod discord;
 pub mod web;
 
 /// Something that one of our personas says.
@@ -81,6 +84,23 @@ pub trait Platform: Send + Sync + 'static {
     /// Looks for a post whose attempt may or may not have arrived, because a process or a connection ended in between.
     async fn find_posted(&self, post: &Post) -> Result<Option<Arrival>, PostError>;
 
+    /// Gives something that a persona has posted another wording.
+    async fn edit(&self, room: &Room, key: MessageKey, text: &str) -> Result<(), PostError>;
+
+    /// Takes back something that a persona has posted. One that is gone already is no failure.
+    async fn delete(&self, room: &Room, key: MessageKey) -> Result<(), PostError>;
+
+    /// Whether personas can speak in a room, before anybody is promised that they will. What is wrong is a sentence for
+    /// the person who asked. Where the platform cannot be asked just now, it is taken for granted.
+    async fn may_speak(&self, _room: &Room) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Reads what was said before the bot came, where the platform lets it.
+    async fn history(&self, _room: &Room, _by: &Member, _what: HistoryCommand) -> Answer {
+        Answer::refused("Older messages cannot be read here; `groupchat import` reads exports into the history.")
+    }
+
     /// Shows that a persona is typing, or has stopped. Called again while it goes on; a platform may show it or not, and
     /// a failure is its own to log.
     async fn typing(&self, typing: Typing<'_>);
@@ -90,6 +110,12 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Whether anybody may be looking. Idle chat waits for it.
     fn is_watched(&self, _room: &Room) -> bool {
+        true
+    }
+
+    /// Whether the history knows all that was said in a room. Nobody speaks before; whoever makes it true again tells
+    /// the room with [`crate::App::room_is_ready`].
+    fn is_ready(&self, _room: &Room) -> bool {
         true
     }
 }

@@ -1,17 +1,25 @@
 //! Carrying out one turn: wait, draw the words, write them to the outbox, type, post. It can be overtaken until the
 //! moment of posting; from there on it is finished, whatever happens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use chat::{Author, Message, Origin, Persona, Provenance, RoomSettings, Window};
+use chat::{
+    Author, MemberId, Message, MessageKey, Origin, Persona, PersonaId, Provenance, RoomSettings, WINDOW_LEN, Window,
+};
 use chrono::{DateTime, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use store::{NewTurn, Room, Turn, TurnEnd, TurnState};
+use store::{Lease, NewTurn, Room, Turn, TurnEnd, TurnState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::Shared,
+    app::{LEASE, Shared},
     community::Knowledge,
     director::{self, Memory, TurnPlan},
     platform::{Arrival, Platform, Post, PostError, Typing},
@@ -30,11 +38,23 @@ const STORE_RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration:
 /// What is to be said.
 pub(super) enum Words {
     /// Whatever the voice says.
-    Drawn,
-    /// This.
-    Given(String),
-    /// What was decided before a crash.
-    Recovered(Vec<Turn>),
+    Drawn { persona: Persona, plan: TurnPlan },
+    /// What somebody put in a persona's mouth.
+    Given { persona: Persona, text: String, asked_by: MemberId },
+    /// Something else in place of this message of ours.
+    Redrawn(MessageKey),
+    /// What was decided before a crash, if anything was.
+    Unfinished,
+}
+
+impl Words {
+    /// Whose words they are, where that is known.
+    pub(super) fn persona(&self) -> Option<&Persona> {
+        match self {
+            Words::Drawn { persona, .. } | Words::Given { persona, .. } => Some(persona),
+            Words::Redrawn(_) | Words::Unfinished => None,
+        }
+    }
 }
 
 /// How a turn ended.
@@ -44,6 +64,18 @@ pub(super) struct End {
     pub posted: Vec<Message>,
     /// Whether a human overtook it.
     pub overtaken: bool,
+    /// Why the platform refused it, if it did.
+    pub trouble: Option<String>,
+    /// Whether something in the history is other than the room knows it.
+    pub history_changed: bool,
+}
+
+/// What became of a post.
+enum Posting {
+    Posted(Message),
+    Refused(String),
+    /// It was cancelled, expired, or is looked after at the next start.
+    Ended,
 }
 
 /// Everything that a turn needs, taken from the room when it began.
@@ -55,6 +87,9 @@ pub(super) struct Carrier {
     pub window: Window,
     pub settings: RoomSettings,
     pub memory: Memory,
+    /// The newest message that the room has ever seen.
+    pub newest: Option<MessageKey>,
+    pub cast: Vec<PersonaId>,
     pub names: Vec<String>,
     pub rng: ChaCha8Rng,
     pub overtaken: CancellationToken,
@@ -66,29 +101,60 @@ pub(super) fn fork(rng: &mut ChaCha8Rng) -> ChaCha8Rng {
 }
 
 impl Carrier {
-    pub(super) async fn carry(mut self, plan: Option<TurnPlan>, persona: Option<Persona>, words: Words) -> End {
-        match (words, persona) {
-            (Words::Recovered(turns), _) => self.recover(turns).await,
-            (Words::Given(text), Some(persona)) => self.say(&persona, &text).await,
-            (Words::Drawn, Some(persona)) => self.speak(plan, &persona).await,
-            // A persona that left between the decision and now says nothing.
-            (_, None) => End::default(),
+    pub(super) async fn carry(mut self, words: Words) -> End {
+        let Some(lease) = self.take_lease().await else { return End::default() };
+        let mut end = End::default();
+        if lease.is_new || matches!(words, Words::Unfinished) {
+            // Whoever spoke here before may have left something unfinished, and said things that this process has not heard.
+            end = self.finish_turns(&lease).await;
+            self.read_window().await;
+            end.history_changed = true;
+        }
+        end.and(match words {
+            Words::Unfinished => End::default(),
+            Words::Given { persona, text, asked_by } => self.say(&lease, &persona, &text, asked_by).await,
+            Words::Drawn { persona, plan } => self.speak(&lease, &plan, &persona).await,
+            Words::Redrawn(key) => self.redraw(key).await,
+        })
+    }
+
+    /// The right to speak in the room. None where another process has it: then that one speaks.
+    async fn take_lease(&self) -> Option<Lease> {
+        let shared = &self.shared;
+        let failed = AtomicBool::new(false);
+        let take = || async {
+            let taken = shared.store.lease(self.room.id, &shared.owner, LEASE).await;
+            failed.fetch_or(taken.is_err(), Ordering::Relaxed);
+            taken
+        };
+        let mut lease = self.stored(take).await.flatten()?;
+        // An attempt whose answer was lost may have been the one that took it.
+        lease.is_new |= failed.load(Ordering::Relaxed);
+        Some(lease)
+    }
+
+    async fn read_window(&mut self) {
+        let (room, after) = (self.room.id, self.settings.window_after);
+        if let Some(window) = self.stored(|| self.shared.store.window(room, after)).await {
+            self.window = window;
+        }
+        if let Some(newest) = self.stored(|| self.shared.store.newest_key(room)).await {
+            self.newest = self.newest.max(newest);
         }
     }
 
-    async fn speak(&mut self, plan: Option<TurnPlan>, persona: &Persona) -> End {
-        let Some(plan) = plan else { return End::default() };
+    async fn speak(&mut self, lease: &Lease, plan: &TurnPlan, persona: &Persona) -> End {
         let overtaken = self.overtaken.clone();
         // Only this part may be dropped halfway: it leaves nothing behind.
         let words = tokio::select! {
             biased;
             () = overtaken.cancelled() => None,
-            words = self.find_words(&plan, persona) => Some(words),
+            words = self.find_words(plan, persona) => Some(words),
         };
         let end = match words {
             None => End { overtaken: true, ..End::default() },
             Some(None) => End::default(),
-            Some(Some((text, began))) => self.type_and_post(&plan, persona, &text, began).await,
+            Some(Some((text, began))) => self.type_and_post(lease, plan, persona, &text, began).await,
         };
         if end.posted.is_empty() {
             self.show_typing(persona, None).await;
@@ -96,10 +162,33 @@ impl Carrier {
         end
     }
 
-    async fn say(&self, persona: &Persona, text: &str) -> End {
-        match self.enqueue("say", persona, text, None, self.now()).await {
-            Some(turn) => self.post(turn).await.into(),
+    async fn say(&self, lease: &Lease, persona: &Persona, text: &str, asked_by: MemberId) -> End {
+        let line = Decided { kind: "say", persona, text, reply_to: None, caused_by: Some(asked_by), voice: "" };
+        match self.enqueue(lease, &line, self.now()).await {
+            Some(turn) => self.post(lease, turn).await.into(),
             None => End::default(),
+        }
+    }
+
+    /// Draws other words for something that was said already, from what stood before it.
+    async fn redraw(&mut self, key: MessageKey) -> End {
+        let (store, room) = (self.shared.store.clone(), self.room.id);
+        let Some(Some(written)) = self.stored(|| store.authorship(room, key)).await else { return End::default() };
+        let before = self.stored(|| store.messages_before(room, key, WINDOW_LEN as u32)).await;
+        let Some(before) = before.filter(|_| self.cast.contains(&written.persona.id)) else { return End::default() };
+        self.window = Window::new(before);
+        let Some(text) = self.draw(&written.persona).await else { return End::default() };
+        match self.platform.edit(&self.room, key, &text).await {
+            Ok(()) => {
+                let voice = self.shared.voice.describe();
+                self.stored(|| store.redraw_message(room, key, &text, &voice, self.now())).await;
+                tracing::info!(%key, persona = %written.persona.id, "said something else instead");
+                End { history_changed: true, ..End::default() }
+            }
+            Err(error) => {
+                tracing::warn!(%error, %key, "a message could not be given other words");
+                End { trouble: Some(error.to_string()), ..End::default() }
+            }
         }
     }
 
@@ -143,24 +232,21 @@ impl Carrier {
 
     /// Writes a turn to the outbox before any platform hears of it. Its cause is the message that it follows, so that
     /// one message never causes two. While the database is away it waits: what was promised is said once it is back.
-    async fn enqueue(
-        &self,
-        kind: &str,
-        persona: &Persona,
-        text: &str,
-        reply_to: Option<chat::MessageKey>,
-        due_at: DateTime<Utc>,
-    ) -> Option<Turn> {
-        let latest = self.window.latest().map_or(0, |message| message.key.0);
-        let cause = format!("{kind}:{latest}");
+    async fn enqueue(&self, lease: &Lease, line: &Decided<'_>, due_at: DateTime<Utc>) -> Option<Turn> {
+        // Also what was deleted or lies before a fresh start counts, or what is promised after it would have a cause that
+        // was used already.
+        let cause = format!("{}:{}", line.kind, self.newest.map_or(0, |key| key.0));
         let turn = NewTurn {
             room: self.room.id,
-            persona: persona.id,
+            persona: line.persona.id,
             cause: &cause,
-            text,
-            reply_to,
+            text: line.text,
+            reply_to: line.reply_to,
             due_at,
             expires_at: due_at + TURN_LIFE,
+            lease,
+            voice: line.voice,
+            caused_by: line.caused_by,
         };
         let queued = self.stored(|| self.shared.store.enqueue(&turn)).await?;
         match queued {
@@ -176,9 +262,22 @@ impl Carrier {
     }
 
     /// Writes the turn to the outbox, due when a person would have typed it, shows it being typed, and posts it.
-    async fn type_and_post(&self, plan: &TurnPlan, persona: &Persona, text: &str, began: DateTime<Utc>) -> End {
+    async fn type_and_post(
+        &self,
+        lease: &Lease,
+        plan: &TurnPlan,
+        persona: &Persona,
+        text: &str,
+        began: DateTime<Utc>,
+    ) -> End {
         let due = began + director::typing_time(self.settings.pacing, text);
-        let Some(turn) = self.enqueue("after", persona, text, plan.reply_to, due).await else { return End::default() };
+        let voice = self.shared.voice.describe();
+        let caused_by = self.window.latest().and_then(|message| match message.author {
+            Author::Member(member) => Some(member),
+            Author::Persona(_) => None,
+        });
+        let line = Decided { kind: "after", persona, text, reply_to: plan.reply_to, caused_by, voice: &voice };
+        let Some(turn) = self.enqueue(lease, &line, due).await else { return End::default() };
         loop {
             if self.overtaken.is_cancelled() {
                 self.end(&turn, TurnEnd::Cancelled).await;
@@ -186,7 +285,7 @@ impl Carrier {
             }
             let now = self.now();
             if now >= due {
-                return self.post(turn).await.into();
+                return self.post(lease, turn).await.into();
             }
             let part = (now - began).as_seconds_f32() / (due - began).as_seconds_f32();
             self.show_typing(persona, Some(words_typed(text, part))).await;
@@ -199,21 +298,22 @@ impl Carrier {
     }
 
     /// Finishes turns that a crash or a lost connection interrupted.
-    async fn recover(&self, turns: Vec<Turn>) -> End {
+    async fn finish_turns(&self, lease: &Lease) -> End {
         let mut end = End::default();
+        let turns = self.stored(|| self.shared.store.unfinished_turns(self.room.id)).await.unwrap_or_default();
         for turn in turns {
-            end.posted.extend(match turn.state {
-                TurnState::Posting => self.look_up_or_post(turn).await,
-                _ => self.post(turn).await,
+            end = end.and(match turn.state {
+                TurnState::Posting => self.look_up_or_post(lease, turn).await.into(),
+                _ => self.post(lease, turn).await.into(),
             });
         }
         end
     }
 
-    /// Posts a turn and stores that it was posted. Nothing, where it was cancelled meanwhile, refused, or took too long.
-    async fn post(&self, turn: Turn) -> Option<Message> {
-        if !self.begin_post(&turn).await {
-            return None;
+    /// Posts a turn and stores that it was posted.
+    async fn post(&self, lease: &Lease, turn: Turn) -> Posting {
+        if !self.begin_post(lease, &turn).await {
+            return Posting::Ended;
         }
         let started_at = turn.started_at.unwrap_or_else(|| self.now());
         let post = self.post_of(&turn, started_at);
@@ -222,53 +322,57 @@ impl Carrier {
             Err(PostError::Refused(why)) => {
                 tracing::warn!(%why, turn = %turn.id, "the platform refused a turn");
                 self.end(&turn, TurnEnd::Failed).await;
-                None
+                Posting::Refused(why)
             }
             Err(PostError::Retry { after, why }) => {
                 tracing::warn!(%why, turn = %turn.id, "a turn will be tried again");
                 let turn = Turn { started_at: Some(started_at), state: TurnState::Posting, ..turn };
-                self.wait(after).await?;
-                Box::pin(self.look_up_or_post(turn)).await
+                match self.wait(after).await {
+                    Some(()) => Box::pin(self.look_up_or_post(lease, turn)).await,
+                    None => Posting::Ended,
+                }
             }
         }
     }
 
     /// Whether the turn is still to be posted. Where the history cannot be asked, it is asked again.
-    async fn begin_post(&self, turn: &Turn) -> bool {
+    async fn begin_post(&self, lease: &Lease, turn: &Turn) -> bool {
         if self.now() > turn.expires_at {
             self.end(turn, TurnEnd::Expired).await;
             return false;
         }
-        self.stored(|| self.shared.store.begin_post(turn.id, self.now())).await.unwrap_or(false)
+        self.stored(|| self.shared.store.begin_post(turn.id, self.now(), lease)).await.unwrap_or(false)
     }
 
     /// After an attempt whose outcome is unknown: what arrived is recognised, what did not is posted.
-    async fn look_up_or_post(&self, turn: Turn) -> Option<Message> {
+    async fn look_up_or_post(&self, lease: &Lease, turn: Turn) -> Posting {
         let started_at = turn.started_at.unwrap_or(turn.due_at);
         match self.platform.find_posted(&self.post_of(&turn, started_at)).await {
             Ok(Some(arrival)) => self.arrived(&turn, arrival).await,
-            Ok(None) => self.post(turn).await,
+            Ok(None) => self.post(lease, turn).await,
             Err(PostError::Retry { after, why }) => {
                 tracing::warn!(%why, turn = %turn.id, "cannot yet see whether a turn arrived");
-                if self.now() > turn.expires_at {
-                    // It stays as it is: the next start looks again.
-                    return None;
+                // Past its time it stays as it is: the next start looks again.
+                if self.now() > turn.expires_at || self.wait(after).await.is_none() {
+                    return Posting::Ended;
                 }
-                self.wait(after).await?;
-                Box::pin(self.look_up_or_post(turn)).await
+                Box::pin(self.look_up_or_post(lease, turn)).await
             }
             Err(PostError::Refused(why)) => {
                 tracing::warn!(%why, turn = %turn.id, "cannot see whether a turn arrived");
                 self.end(&turn, TurnEnd::Failed).await;
-                None
+                Posting::Refused(why)
             }
         }
     }
 
-    async fn arrived(&self, turn: &Turn, arrival: Arrival) -> Option<Message> {
-        self.stored(|| self.shared.store.finish_post(turn, arrival.key, arrival.sent_at)).await?;
+    async fn arrived(&self, turn: &Turn, arrival: Arrival) -> Posting {
+        let noted = self.stored(|| self.shared.store.finish_post(turn, arrival.key, arrival.sent_at)).await;
+        if noted.is_none() {
+            return Posting::Ended;
+        }
         tracing::info!(turn = %turn.id, key = %arrival.key, persona = %turn.persona.id, "posted");
-        Some(Message {
+        Posting::Posted(Message {
             key: arrival.key,
             room: self.room.id,
             author: Author::Persona(turn.persona.id),
@@ -336,9 +440,39 @@ impl Carrier {
     }
 }
 
-impl From<Option<Message>> for End {
-    fn from(message: Option<Message>) -> Self {
-        End { posted: message.into_iter().collect(), overtaken: false }
+/// What was decided to be said.
+struct Decided<'a> {
+    /// The first part of the cause.
+    kind: &'static str,
+    persona: &'a Persona,
+    text: &'a str,
+    reply_to: Option<MessageKey>,
+    /// Who asked for it, or whose message it follows.
+    caused_by: Option<MemberId>,
+    /// What the words were drawn with.
+    voice: &'a str,
+}
+
+impl End {
+    /// This, and then that.
+    fn and(mut self, later: End) -> End {
+        self.posted.extend(later.posted);
+        End {
+            posted: self.posted,
+            overtaken: later.overtaken,
+            trouble: later.trouble.or(self.trouble),
+            history_changed: self.history_changed || later.history_changed,
+        }
+    }
+}
+
+impl From<Posting> for End {
+    fn from(posting: Posting) -> Self {
+        match posting {
+            Posting::Posted(message) => End { posted: vec![message], ..End::default() },
+            Posting::Refused(why) => End { trouble: Some(why), ..End::default() },
+            Posting::Ended => End::default(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{Message, Persona, PersonaId, RoomSettings, Window};
+use chat::{MemberId, Message, MessageKey, Persona, PersonaId, RoomSettings, Window};
 use chrono::{DateTime, Utc};
 use rand_chacha::ChaCha8Rng;
 use store::{Room, Store};
@@ -41,15 +41,23 @@ const IDLE_RETRY: Duration = Duration::from_secs(30);
 const RELOAD_RETRY: Duration = Duration::from_secs(2);
 /// How many lines that `/say` put in a mouth may wait.
 const MAX_WAITING_LINES: usize = 10;
+/// How many messages may wait for other words.
+const MAX_WAITING_REROLLS: usize = 10;
+/// How long a room without a cast is kept awake after the last thing that happened in it.
+const RETIRE_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Something for a room.
 pub(crate) enum Input {
-    /// A member, or another bot, posted.
-    Said { message: Message, by_bot: bool },
+    /// A member, or another bot, posted. It may have been recorded by another process before.
+    Said { message: Message, by_bot: bool, is_new: bool },
     /// Messages were edited or deleted.
     HistoryChanged,
     /// Consent or personas of the community changed.
     MembersChanged,
+    /// Whoever spoke here before is gone and may have left turns unfinished.
+    Orphaned,
+    /// Somebody wants to hear something else in place of this message of ours.
+    Reroll(MessageKey),
     /// A human began to write.
     Typing,
     /// Somebody came to look.
@@ -67,6 +75,13 @@ struct InFlight {
     task: JoinHandle<End>,
 }
 
+/// A line that `/say` put in a mouth.
+struct Line {
+    persona: Persona,
+    text: String,
+    asked_by: MemberId,
+}
+
 /// The state of a room and the task that owns it.
 pub(crate) struct RoomTask {
     pub(crate) shared: Arc<Shared>,
@@ -81,8 +96,16 @@ pub(crate) struct RoomTask {
     in_flight: Option<InFlight>,
     /// What is to be decided once nothing is in flight and nobody is waited for.
     waiting: Option<Trigger>,
-    /// Lines that `/say` put in a mouth.
-    lines: VecDeque<(Persona, String)>,
+    lines: VecDeque<Line>,
+    rerolls: VecDeque<MessageKey>,
+    /// The newest message of others that the room has heard of.
+    heard: Option<MessageKey>,
+    /// The newest message that the room has ever seen: what causes are named after.
+    newest: Option<MessageKey>,
+    /// Why the platform refused the last post, if it did.
+    trouble: Option<String>,
+    /// When something last happened.
+    busy_at: DateTime<Utc>,
     hold_until: Option<DateTime<Utc>>,
     idle_not_before: Option<DateTime<Utc>>,
     /// Whether something was dropped from the mailbox, or the history could not be read: it is read again.
@@ -99,7 +122,8 @@ impl RoomTask {
         rng: ChaCha8Rng,
         missed: Arc<AtomicBool>,
     ) -> Self {
-        let memory = Memory::new(shared.clock.now());
+        let shared_now = shared.clock.now();
+        let memory = Memory::new(shared_now);
         missed.store(true, Ordering::Relaxed);
         Self {
             shared,
@@ -114,6 +138,11 @@ impl RoomTask {
             in_flight: None,
             waiting: None,
             lines: VecDeque::new(),
+            rerolls: VecDeque::new(),
+            heard: None,
+            newest: None,
+            trouble: None,
+            busy_at: shared_now,
             hold_until: None,
             idle_not_before: None,
             missed,
@@ -121,7 +150,7 @@ impl RoomTask {
         }
     }
 
-    /// Lives until the app shuts down.
+    /// Lives until the app shuts down, or until nothing has happened for long in a room without a cast.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let shutdown = self.shared.shutdown.clone();
         loop {
@@ -136,10 +165,31 @@ impl RoomTask {
                     Some(input) => self.take(input).await,
                     None => break,
                 },
-                () = tokio::time::sleep(wake) => {}
+                () = tokio::time::sleep(wake) => if self.may_retire() { break },
             }
         }
+        self.retire(inputs).await;
         self.finish().await;
+    }
+
+    fn may_retire(&self) -> bool {
+        let is_quiet = self.in_flight.is_none() && self.waiting.is_none() && self.lines.is_empty();
+        is_quiet && self.cast.is_empty() && !self.missed.load(Ordering::Relaxed) && self.now() >= self.retires_at()
+    }
+
+    fn retires_at(&self) -> DateTime<Utc> {
+        self.busy_at + RETIRE_AFTER
+    }
+
+    /// Takes nothing more, and looks at what was sent while nobody knew that. Whoever sends something later starts
+    /// another task.
+    async fn retire(&mut self, mut inputs: mpsc::Receiver<Input>) {
+        inputs.close();
+        while let Some(input) = inputs.recv().await {
+            self.take(input).await;
+        }
+        drop(inputs);
+        self.shared.retired(&self.room, !self.cast.is_empty()).await;
     }
 
     /// Finishes the reply in hand: what is being posted is posted, what is not yet is taken back.
@@ -169,13 +219,13 @@ impl RoomTask {
             self.missed.store(true, Ordering::Relaxed);
             return;
         }
-        if !self.recovered && self.in_flight.is_none() {
+        if !self.recovered && self.in_flight.is_none() && self.platform.is_ready(&self.room) {
             match self.store().unfinished_turns(self.room.id).await {
                 Ok(turns) => {
                     self.recovered = true;
                     if !turns.is_empty() {
                         tracing::info!(turns = turns.len(), "looking after turns that were interrupted");
-                        self.begin(Trigger::PersonaSpoke, None, None, Words::Recovered(turns));
+                        self.begin(Trigger::PersonaSpoke, None, Words::Unfinished);
                     }
                 }
                 Err(error) => {
@@ -190,6 +240,8 @@ impl RoomTask {
         self.settings = self.store().settings(self.room.id).await?;
         self.cast = self.store().cast(self.room.id).await?;
         self.window = self.store().window(self.room.id, self.settings.window_after).await?;
+        self.newest = self.newest.max(self.store().newest_key(self.room.id).await?);
+        self.heard = self.heard.or(self.window.latest().map(|message| message.key));
         Ok(())
     }
 
@@ -201,7 +253,8 @@ impl RoomTask {
         let now = self.now();
         let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
         let hold = self.hold_until.filter(|_| self.waiting.is_some());
-        let next = [hold, self.idle_due()].into_iter().flatten().min();
+        let retire = self.cast.is_empty().then(|| self.retires_at());
+        let next = [hold, self.idle_due(), retire].into_iter().flatten().min();
         next.map_or(Duration::from_secs(3600), until)
     }
 
@@ -214,10 +267,20 @@ impl RoomTask {
     }
 
     async fn take(&mut self, input: Input) {
+        self.busy_at = self.now();
         match input {
-            Input::Said { message, by_bot } => self.said(message, by_bot),
+            Input::Said { message, by_bot, is_new } => self.said(message, by_bot, is_new),
             Input::HistoryChanged => self.missed.store(true, Ordering::Relaxed),
             Input::MembersChanged => self.members_changed().await,
+            Input::Orphaned => {
+                self.recovered = false;
+                self.missed.store(true, Ordering::Relaxed);
+            }
+            Input::Reroll(key) => {
+                if self.rerolls.len() < MAX_WAITING_REROLLS {
+                    self.rerolls.push_back(key);
+                }
+            }
             Input::Typing => self.somebody_types(),
             Input::Arrived => {
                 self.memory.arrived();
@@ -231,8 +294,15 @@ impl RoomTask {
         }
     }
 
-    fn said(&mut self, message: Message, by_bot: bool) {
+    fn said(&mut self, message: Message, by_bot: bool, is_new: bool) {
         let now = self.now();
+        // What a connection that was resumed delivers again is no news, and neither is what was read while we were away.
+        let is_news = is_new || self.heard.is_none_or(|heard| message.key > heard);
+        self.heard = self.heard.max(Some(message.key));
+        self.newest = self.newest.max(Some(message.key));
+        if !is_news {
+            return self.window.push(message);
+        }
         if by_bot {
             self.memory.bot_spoke(message.key);
         } else {
@@ -266,17 +336,20 @@ impl RoomTask {
         if self.in_flight.as_ref().and_then(|turn| turn.persona).is_some_and(|id| !is_here(id)) {
             self.overtake();
         }
-        self.lines.retain(|(persona, _)| self.cast.iter().any(|other| other.id == persona.id));
+        self.lines.retain(|line| self.cast.iter().any(|other| other.id == line.persona.id));
         self.platform.room_changed(&self.room).await;
     }
 
     /// Begins what is to be done next, if nothing is in flight and nobody is waited for.
     fn next(&mut self) {
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some() || !self.platform.is_ready(&self.room) {
             return;
         }
-        if let Some((persona, text)) = self.lines.pop_front() {
-            return self.begin(Trigger::More, None, Some(persona), Words::Given(text));
+        if let Some(Line { persona, text, asked_by }) = self.lines.pop_front() {
+            return self.begin(Trigger::More, None, Words::Given { persona, text, asked_by });
+        }
+        if let Some(key) = self.rerolls.pop_front() {
+            return self.reroll(key);
         }
         let now = self.now();
         if self.hold_until.is_some_and(|until| until > now) {
@@ -316,23 +389,37 @@ impl RoomTask {
         self.memory.set_exchange(0);
     }
 
-    fn plan(&mut self, trigger: Trigger, plan: TurnPlan) {
+    fn may_take_a_turn(&self) -> bool {
         let Room { id, community, platform, .. } = self.room;
-        if !self.shared.quotas.may_speak(id, community, platform) {
+        let may = self.shared.quotas.may_speak(id, community, platform);
+        if !may {
             tracing::info!("the quota of turns is used up; nobody speaks");
+        }
+        may
+    }
+
+    fn reroll(&mut self, key: MessageKey) {
+        if self.may_take_a_turn() {
+            self.begin(Trigger::More, None, Words::Redrawn(key));
+        }
+    }
+
+    fn plan(&mut self, trigger: Trigger, plan: TurnPlan) {
+        if !self.may_take_a_turn() {
             return self.memory.set_exchange(0);
         }
         if plan.why == Why::Idle {
             self.memory.idle_began(self.now());
         }
-        let persona = self.cast.iter().find(|persona| persona.id == plan.persona).cloned();
         tracing::debug!(?plan, "somebody speaks");
-        self.begin(trigger, Some(plan), persona, Words::Drawn);
+        // A persona that left between the decision and now says nothing.
+        let Some(persona) = self.cast.iter().find(|persona| persona.id == plan.persona).cloned() else { return };
+        self.begin(trigger, Some(plan), Words::Drawn { persona, plan });
     }
 
-    fn begin(&mut self, trigger: Trigger, plan: Option<TurnPlan>, persona: Option<Persona>, words: Words) {
+    fn begin(&mut self, trigger: Trigger, plan: Option<TurnPlan>, words: Words) {
         let overtaken = CancellationToken::new();
-        let persona_id = persona.as_ref().map(|persona| persona.id);
+        let persona = words.persona().map(|persona| persona.id);
         let carrier = Carrier {
             shared: self.shared.clone(),
             room: self.room.clone(),
@@ -341,12 +428,14 @@ impl RoomTask {
             window: self.window.clone(),
             settings: self.settings.clone(),
             memory: self.memory.clone(),
+            newest: self.newest,
+            cast: self.cast.iter().map(|persona| persona.id).collect(),
             names: self.cast.iter().map(|persona| persona.name.clone()).collect(),
             rng: carry::fork(&mut self.rng),
             overtaken: overtaken.clone(),
         };
-        let task = tokio::spawn(carrier.carry(plan, persona, words).in_current_span());
-        self.in_flight = Some(InFlight { trigger, plan, persona: persona_id, overtaken, task });
+        let task = tokio::spawn(carrier.carry(words).in_current_span());
+        self.in_flight = Some(InFlight { trigger, plan, persona, overtaken, task });
     }
 
     fn turn_ended(&mut self, (in_flight, end): (InFlight, End)) {
@@ -354,7 +443,16 @@ impl RoomTask {
         let now = self.now();
         for message in &end.posted {
             self.memory.persona_spoke(&message.text, now);
+            self.newest = self.newest.max(Some(message.key));
             self.window.push(message.clone());
+        }
+        match end.trouble {
+            Some(why) => self.trouble = Some(why),
+            None if !end.posted.is_empty() => self.trouble = None,
+            None => {}
+        }
+        if end.history_changed {
+            self.missed.store(true, Ordering::Relaxed);
         }
         // What has come up meanwhile counts for more than how this exchange would have gone on.
         let Some(plan) = plan.filter(|_| self.waiting.is_none() && !end.overtaken) else { return };
@@ -377,6 +475,20 @@ impl RoomTask {
 
     pub(crate) fn knowledge(&self) -> &Knowledge {
         &self.knowledge
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
+    /// Whether a persona that is asked to speak could; if not, why.
+    pub(crate) async fn may_speak(&self) -> Result<(), String> {
+        self.platform.may_speak(&self.room).await
+    }
+
+    /// Why the last post was refused, if it was.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     pub(crate) fn clock_now(&self) -> DateTime<Utc> {
@@ -428,11 +540,11 @@ impl RoomTask {
     }
 
     /// Has a persona say this, after what waits already. False where too much waits.
-    pub(crate) fn put_in_mouth(&mut self, persona: Persona, text: String) -> bool {
+    pub(crate) fn put_in_mouth(&mut self, persona: Persona, text: String, asked_by: MemberId) -> bool {
         if self.lines.len() >= MAX_WAITING_LINES {
             return false;
         }
-        self.lines.push_back((persona, text));
+        self.lines.push_back(Line { persona, text, asked_by });
         self.overtake();
         true
     }

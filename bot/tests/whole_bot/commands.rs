@@ -2,19 +2,38 @@
 
 use std::time::Duration;
 
-use bot::commands::Audience;
+use bot::{
+    commands::{self, Answer, Audience, Rank},
+    event::Place,
+};
 use chat::{Pacing, Sampling};
 
-use super::tester::BotTester;
+use super::tester::{BotTester, person, place};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn summon_brings_personas_in() {
     let bot = BotTester::new().await;
     let answer = bot.command("Dora", "/summon ada, Cleo").await;
-    assert_eq!((answer.text.as_str(), answer.audience), ("Ada and Cleo joined the room.", Audience::Room));
+    assert_eq!(answer.text.lines().next(), Some("Ada and Cleo joined the room."));
+    assert_eq!(answer.audience, Audience::Room);
     assert_eq!(bot.cast().await, ["Ada", "Cleo"]);
     assert_eq!(bot.command("Dora", "/summon Ada").await.text, "Ada is here already.");
     assert!(bot.command("Dora", "/summon Zoe").await.text.contains("nobody called Zoe"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_summons_in_a_room_tells_once_what_is_kept() {
+    let bot = BotTester::new().await;
+    let first = bot.command("Dora", "/summon Ada").await;
+    assert!(first.text.contains("/privacy") && first.text.contains("/forgetme"), "{}", first.text);
+    assert_eq!(bot.command("Dora", "/summon Bo").await.text, "Bo joined the room.");
+    bot.command("Dora", "/dismiss").await;
+    let bot = bot.restart().await;
+    assert_eq!(bot.command("Dora", "/summon Ada").await.text, "Ada joined the room.");
+    let elsewhere = Place { room: "boats".to_owned(), ..place("crew") };
+    let summon = commands::parse("/summon Ada").unwrap();
+    let there = bot.app.command(&elsewhere, &person("Dora"), Rank::Member, summon).await;
+    assert!(there.text.contains("/privacy"), "another room has other readers: {}", there.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +157,17 @@ async fn reset_empties_the_window_and_lifts_the_topic() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_every_fresh_start_they_can_be_asked_for_more() {
+    let bot = BotTester::with_cast().await;
+    bot.command("Dora", "/pace 0 0 0").await;
+    for asking in ["/more", "/say Ada hello", "/more", "/say Ada hello again"] {
+        bot.command("Dora", "/reset").await;
+        bot.command("Dora", asking).await;
+        bot.next_kept().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tune_changes_what_it_names() {
     let bot = BotTester::with_cast().await;
     bot.command("Dora", "/tune temperature=0.5").await;
@@ -167,4 +197,67 @@ async fn a_flood_of_commands_is_refused_politely() {
     }
     assert!(refused.unwrap().text.contains("please"));
     assert!(bot.command("Eve", "/help").await.done, "somebody else is not affected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tells_whose_words_the_latest_message_was() {
+    let bot = BotTester::with_cast().await;
+    bot.command("Dora", "/pace 0 0 0").await;
+    let nobody = bot.command("Dora", "/who").await;
+    assert_eq!(nobody, Answer::refused("No persona has said anything here yet."));
+    bot.command("Dora", "/speaker Ada").await;
+    bot.command("Dora", "/more").await;
+    bot.next_kept().await;
+    let drawn = bot.command("Dora", "/who").await;
+    assert_eq!((drawn.done, drawn.audience), (true, Audience::Asker));
+    assert!(drawn.text.contains("my persona of Ada, not Ada: drawn with "), "{}", drawn.text);
+    assert!(drawn.text.contains(&bot.app.view(bot.room.id).await.unwrap().voice), "{}", drawn.text);
+    bot.command("Dora", "/say Bo I owe you all a pizza").await;
+    bot.next_kept().await;
+    let given = bot.command("Dora", "/who").await;
+    assert!(given.text.contains("my persona of Bo, not Bo: somebody put the words in its mouth"), "{}", given.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tells_of_the_words_that_stand_there_now() {
+    let bot = BotTester::with_cast().await;
+    bot.command("Dora", "/pace 0 0 0").await;
+    bot.command("Dora", "/say Bo I owe you all a pizza").await;
+    let key = bot.next_kept().await.key;
+    bot.runner.will_say(&["pizza is on Ada"]);
+    bot.reacts("Eve", "🔁", key).await;
+    bot.until(async || bot.history().await.contains(&"Bo: pizza is on Ada".to_owned())).await;
+    let drawn = bot.command("Dora", "/who").await;
+    assert!(drawn.text.contains("drawn with"), "nobody put these words in a mouth: {}", drawn.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_past_what_humans_say() {
+    let bot = BotTester::with_cast().await;
+    bot.command("Dora", "/pace off").await;
+    bot.command("Dora", "/say Ada mine").await;
+    bot.next_kept().await;
+    bot.says("Eve", "and mine").await;
+    assert!(bot.command("Dora", "/who").await.text.contains("my persona of Ada"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_names_what_they_speak_with() {
+    let bot = BotTester::new().await;
+    let answer = bot.command_as("Dora", Rank::Member, "/model").await;
+    assert_eq!((answer.done, answer.audience), (true, Audience::Asker));
+    assert!(answer.text.contains(&bot.app.view(bot.room.id).await.unwrap().voice), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_for_those_who_manage_and_for_platforms_that_can() {
+    let bot = BotTester::new().await;
+    for reading in ["/history backfill", "/history stop"] {
+        let refused = bot.command_as("Dora", Rank::Member, reading).await;
+        assert_eq!(refused, Answer::refused("That is for those who manage this group."));
+        let refused = bot.command("Dora", reading).await;
+        assert!(!refused.done && refused.text.contains("cannot be read here"), "{refused:?}");
+    }
+    let shown = bot.command_as("Dora", Rank::Member, "/history").await;
+    assert!(shown.text.contains("groupchat import"), "it says what to do instead: {shown:?}");
 }

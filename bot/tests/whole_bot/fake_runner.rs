@@ -72,6 +72,11 @@ impl FakeRunner {
         prompts.wait_for(|prompts| prompts.iter().any(|prompt| prompt.ends_with(&wanted))).await.unwrap();
     }
 
+    /// Waits until so many replies have been asked for.
+    pub async fn is_asked_times(&self, times: usize) {
+        self.script.prompts.subscribe().wait_for(|prompts| prompts.len() >= times).await.unwrap();
+    }
+
     pub async fn a_request_was_given_up(&self) {
         self.script.given_up.cancelled().await;
     }

@@ -5,10 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 #![allow(clippy::disallowed_methods, reason = "what is posted here carries the time of the test")]
 
+mod comings_and_goings;
 mod commands;
 mod conversation;
 mod fake_runner;
+mod learning;
 mod memory_platform;
 mod people;
+mod permission;
+mod processes;
+mod reactions;
 mod recovery;
 mod tester;

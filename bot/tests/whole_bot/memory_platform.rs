@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bot::platform::{Arrival, Platform, Post, PostError, Typing};
 use chat::MessageKey;
 use chrono::{DateTime, Utc};
+use store::Room;
 use tokio::sync::{Notify, watch};
 
 /// Something that a persona said.
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 pub struct Said {
     pub nonce: String,
     pub name: String,
+    pub avatar_url: Option<String>,
     pub text: String,
     pub key: MessageKey,
     pub sent_at: DateTime<Utc>,
@@ -37,23 +39,34 @@ pub enum Trouble {
 }
 
 pub struct MemoryPlatform {
+    kind: chat::Platform,
     next_key: AtomicI64,
     said: Mutex<Vec<Said>>,
-    read: AtomicUsize,
+    /// What [`MemoryPlatform::next`] has not returned yet.
+    unread: Mutex<VecDeque<Said>>,
     arrived: Notify,
     trouble: Mutex<VecDeque<Trouble>>,
+    /// Why nobody may speak, if so.
+    ban: Mutex<Option<String>>,
+    ready: AtomicBool,
+    /// Who gave up typing without having posted, in order.
+    gave_up: watch::Sender<VecDeque<String>>,
     /// While it is set, posts wait here.
     gate: watch::Sender<bool>,
 }
 
 impl MemoryPlatform {
-    pub fn new() -> Self {
+    pub fn new(kind: chat::Platform) -> Self {
         Self {
+            kind,
             next_key: AtomicI64::new(1_000),
             said: Mutex::default(),
-            read: AtomicUsize::new(0),
+            unread: Mutex::default(),
             arrived: Notify::new(),
             trouble: Mutex::default(),
+            ban: Mutex::default(),
+            ready: AtomicBool::new(true),
+            gave_up: watch::Sender::default(),
             gate: watch::Sender::new(true),
         }
     }
@@ -70,10 +83,8 @@ impl MemoryPlatform {
     pub async fn next(&self) -> Said {
         loop {
             let arrived = self.arrived.notified();
-            let read = self.read.load(Ordering::SeqCst);
-            if let Some(said) = self.said().get(read) {
-                self.read.store(read + 1, Ordering::SeqCst);
-                return said.clone();
+            if let Some(said) = self.unread.lock().unwrap().pop_front() {
+                return said;
             }
             arrived.await;
         }
@@ -81,6 +92,30 @@ impl MemoryPlatform {
 
     pub fn expect_trouble(&self, trouble: Trouble) {
         self.trouble.lock().unwrap().push_back(trouble);
+    }
+
+    /// What a message of ours says now; none where it is gone.
+    pub fn text_of(&self, key: MessageKey) -> Option<String> {
+        self.said().into_iter().find(|said| said.key == key).map(|said| said.text)
+    }
+
+    /// Lets nobody speak for this reason; none lifts it.
+    pub fn ban(&self, why: Option<&str>) {
+        *self.ban.lock().unwrap() = why.map(ToOwned::to_owned);
+    }
+
+    /// Whether the history knows all that was said. Whoever makes it true tells the app.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::SeqCst);
+    }
+
+    /// Waits until a persona stops without having posted anything, and says who. What was before the call counts too, but
+    /// only once.
+    pub async fn gives_up(&self) -> String {
+        self.gave_up.subscribe().wait_for(|names| !names.is_empty()).await.unwrap();
+        let mut first = None;
+        self.gave_up.send_modify(|names| first = names.pop_front());
+        first.unwrap()
     }
 
     /// Holds posts back until it is opened again.
@@ -92,12 +127,14 @@ impl MemoryPlatform {
         let said = Said {
             nonce: post.nonce(),
             name: post.persona.name.clone(),
+            avatar_url: post.persona.avatar_url.clone(),
             text: post.text.clone(),
             key: self.next_key(),
             sent_at: post.started_at,
         };
         let arrival = Arrival { key: said.key, sent_at: said.sent_at };
-        self.said.lock().unwrap().push(said);
+        self.said.lock().unwrap().push(said.clone());
+        self.unread.lock().unwrap().push_back(said);
         self.arrived.notify_waiters();
         arrival
     }
@@ -106,7 +143,7 @@ impl MemoryPlatform {
 #[async_trait]
 impl Platform for MemoryPlatform {
     fn kind(&self) -> chat::Platform {
-        chat::Platform::Telegram
+        self.kind
     }
 
     async fn post(&self, post: &Post) -> Result<Arrival, PostError> {
@@ -129,5 +166,30 @@ impl Platform for MemoryPlatform {
         Ok(said.map(|said| Arrival { key: said.key, sent_at: said.sent_at }))
     }
 
-    async fn typing(&self, _typing: Typing<'_>) {}
+    async fn edit(&self, _room: &Room, key: MessageKey, text: &str) -> Result<(), PostError> {
+        let mut said = self.said.lock().unwrap();
+        let gone = || PostError::Refused("there is no such message".to_owned());
+        let edited = said.iter_mut().find(|said| said.key == key).ok_or_else(gone)?;
+        edited.text = text.to_owned();
+        Ok(())
+    }
+
+    async fn delete(&self, _room: &Room, key: MessageKey) -> Result<(), PostError> {
+        self.said.lock().unwrap().retain(|said| said.key != key);
+        Ok(())
+    }
+
+    async fn may_speak(&self, _room: &Room) -> Result<(), String> {
+        self.ban.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    async fn typing(&self, typing: Typing<'_>) {
+        if typing.draft.is_none() {
+            self.gave_up.send_modify(|names| names.push_back(typing.persona.name.clone()));
+        }
+    }
+
+    fn is_ready(&self, _room: &Room) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
 }

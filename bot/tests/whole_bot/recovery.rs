@@ -1,5 +1,7 @@
 //! What a restart finds and what it makes of it.
 
+use std::time::Duration;
+
 use chat::OutboxId;
 use chrono::{TimeDelta, Utc};
 use store::NewTurn;
@@ -22,6 +24,7 @@ async fn a_turn_that_was_written_but_not_posted_is_posted_once() {
     bot.command("Dora", "/pace off").await;
     let ada = bot.store.cast(bot.room.id).await.unwrap().remove(0);
     let now = Utc::now();
+    let lease = bot.store.lease(bot.room.id, &bot.owner, Duration::from_secs(60)).await.unwrap().unwrap();
     let mut turn = NewTurn {
         room: bot.room.id,
         persona: ada.id,
@@ -30,6 +33,9 @@ async fn a_turn_that_was_written_but_not_posted_is_posted_once() {
         reply_to: None,
         due_at: now,
         expires_at: now + TimeDelta::minutes(5),
+        lease: &lease,
+        voice: "",
+        caused_by: None,
     };
     bot.store.enqueue(&turn).await.unwrap().unwrap();
     turn = NewTurn { cause: "after:2", text: "too late", expires_at: now - TimeDelta::minutes(1), ..turn };

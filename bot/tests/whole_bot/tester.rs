@@ -1,19 +1,29 @@
 //! The tester: a group with a little history, and a bot that is started as in production.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bot::{
     App, AppOptions, Clock,
-    commands::{self, Answer},
-    event::{Event, Happening, Person, Place, Posted},
+    commands::{self, Answer, Rank},
+    community::Learning,
+    event::{Event, GroupHappening, Happening, Person, Place, Posted},
     platform::Platform,
     quotas::Limits,
     runner::RunnerClient,
     voice::Voice,
 };
 use chat::{Author, MemberKey, MessageKey, Origin, OutboxId, Pacing, Provenance, RoomSettings};
-use chrono::{DateTime, Utc};
-use store::{NewCommunity, NewMember, NewMessage, NewRoom, Recorded, Room, Store, testing::TestDatabase};
+use chrono::{DateTime, TimeDelta, Utc};
+use store::{
+    Lease, NewCommunity, NewMember, NewMessage, NewRoom, NewTurn, Recorded, Room, Store, Verdict, testing::TestDatabase,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -24,8 +34,59 @@ use super::{
 /// Nothing that is expected takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct BotTester {
+/// No two bots have one name, since they may share a history.
+static BOTS: AtomicU32 = AtomicU32::new(0);
+
+/// How a bot is set up. What is changed counts from the next start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub platform: chat::Platform,
+    pub grace: TimeDelta,
+    pub learning: Learning,
+    /// Without one the members' Markov chains speak.
+    pub has_runner: bool,
+    pub limits: Limits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            platform: chat::Platform::Telegram,
+            grace: TimeDelta::days(1),
+            learning: Learning::default(),
+            has_runner: true,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Enough for a Markov chain to say something of its own.
+pub const LINES: [&str; 6] = [
+    "the harbour is full of little lights tonight",
+    "little boats are tied up at the harbour wall",
+    "tonight the lights are out and the wall is wet",
+    "a full moon over the wet boats is a sight",
+    "the sight of the moon tonight is worth the walk",
+    "we walk along the harbour wall with little lights",
+];
+
+/// For tests that ask again and again until something is so.
+pub fn no_limits() -> Limits {
+    let plenty = NonZeroU32::new(1_000_000).unwrap();
+    Limits { commands: plenty, community_commands: plenty, ..Limits::default() }
+}
+
+/// One of several processes that share a history and a platform.
+pub struct Process {
     pub app: App,
+    pub owner: String,
+    shutdown: DropGuard,
+}
+
+pub struct BotTester {
+    pub setup: Setup,
+    pub app: App,
+    pub owner: String,
     pub store: Store,
     pub platform: Arc<MemoryPlatform>,
     pub runner: FakeRunner,
@@ -36,12 +97,17 @@ pub struct BotTester {
 }
 
 pub fn place(community: &str) -> Place {
+    place_on(chat::Platform::Telegram, community)
+}
+
+pub fn place_on(platform: chat::Platform, community: &str) -> Place {
     Place {
-        platform: chat::Platform::Telegram,
+        platform,
         community: community.to_owned(),
         community_title: "The Crew".to_owned(),
         room: "general".to_owned(),
         room_title: "General".to_owned(),
+        parent: None,
     }
 }
 
@@ -53,12 +119,17 @@ impl BotTester {
     /// Ada, Bo and Cleo with a little history each; they agreed, and nobody has been summoned. Pacing answers everything
     /// at once.
     pub async fn new() -> Self {
+        Self::set_up(Setup::default()).await
+    }
+
+    pub async fn set_up(setup: Setup) -> Self {
         let database = TestDatabase::new().await;
         let store = database.store.clone();
-        let room = history(&store, &place("crew")).await;
+        let room = history(&store, &place_on(setup.platform, "crew")).await;
         let settings = RoomSettings { pacing: Pacing::custom(1.0, 0.0, 0.0).unwrap(), ..RoomSettings::default() };
         store.save_settings(room.id, &settings, None, Utc::now()).await.unwrap();
-        Self::start(database, Arc::new(MemoryPlatform::new()), FakeRunner::start().await, room).await
+        let platform = Arc::new(MemoryPlatform::new(setup.platform));
+        Self::start(setup, database, platform, FakeRunner::start().await, room).await
     }
 
     /// Ada and Bo are in the room.
@@ -68,30 +139,37 @@ impl BotTester {
         tester
     }
 
-    async fn start(database: TestDatabase, platform: Arc<MemoryPlatform>, runner: FakeRunner, room: Room) -> Self {
+    async fn start(
+        setup: Setup,
+        database: TestDatabase,
+        platform: Arc<MemoryPlatform>,
+        runner: FakeRunner,
+        room: Room,
+    ) -> Self {
         let store = database.store.clone();
-        let shutdown = CancellationToken::new();
-        let client = RunnerClient::new(&runner.url, None, None).unwrap();
-        let app = App::new(AppOptions {
-            store: store.clone(),
-            platforms: vec![platform.clone() as Arc<dyn Platform>],
-            voice: Voice::remote(client),
-            limits: Limits::default(),
-            clock: Clock::system(),
-            seed: 7,
-            shutdown: shutdown.clone(),
-        });
-        app.start().await.unwrap();
-        Self { app, store, platform, runner, room, place: place("crew"), shutdown: shutdown.drop_guard(), database }
+        let Process { app, owner, shutdown } = Process::start(&setup, &store, &platform, &runner).await;
+        let place = place_on(setup.platform, "crew");
+        Self { setup, app, owner, store, platform, runner, room, place, shutdown, database }
+    }
+
+    /// Another process on the same history, platform and runner.
+    pub async fn another_process(&self) -> Process {
+        Process::start(&self.setup, &self.store, &self.platform, &self.runner).await
+    }
+
+    /// Ends the bot politely, but not the test.
+    pub async fn stop(&self) {
+        self.app.shutdown().cancel();
+        self.app.stopped().await;
     }
 
     /// Ends the bot politely and starts another on the same database and platform.
     pub async fn restart(self) -> Self {
-        let Self { app, platform, runner, room, shutdown, database, .. } = self;
+        let Self { setup, app, platform, runner, room, shutdown, database, .. } = self;
         drop(shutdown);
         app.stopped().await;
         drop(app);
-        Self::start(database, platform, runner, room).await
+        Self::start(setup, database, platform, runner, room).await
     }
 
     /// Says something as a human.
@@ -100,18 +178,17 @@ impl BotTester {
     }
 
     pub async fn replies(&self, who: &str, text: &str, reply_to: Option<MessageKey>) -> MessageKey {
-        let posted = Posted {
-            key: self.platform.next_key(),
-            author: person(who),
-            sent_at: Utc::now(),
-            text: text.to_owned(),
-            reply_to,
-            nonce: None,
-        };
+        let posted = Posted { reply_to, ..self.message(person(who), text) };
         match self.post(posted).await {
             Recorded::New(key) => key,
             other => panic!("not new: {other:?}"),
         }
+    }
+
+    /// A message as the platform delivers it now.
+    pub fn message(&self, author: Person, text: &str) -> Posted {
+        let key = self.platform.next_key();
+        Posted { key, author, sent_at: Utc::now(), text: text.to_owned(), reply_to: None, nonce: None }
     }
 
     pub async fn post(&self, posted: Posted) -> Recorded {
@@ -123,10 +200,29 @@ impl BotTester {
         self.app.handle(event).await.unwrap().recorded
     }
 
-    /// Gives a command as somebody, the way it is typed.
+    pub async fn happens_to_group(&self, what: GroupHappening) {
+        self.app.handle_group(&self.place.group(), what).await.unwrap();
+    }
+
+    pub async fn reacts(&self, who: &str, emoji: &str, key: MessageKey) {
+        let (emoji, by) = (emoji.to_owned(), person(who));
+        self.happens(Happening::Reacted { key, emoji, by, is_moderator: false }).await;
+    }
+
+    /// What people thought of a message.
+    pub async fn feedback(&self, key: MessageKey) -> Vec<(Verdict, i64)> {
+        let feedback = self.store.feedback(self.room.id, &[key]).await.unwrap();
+        feedback.into_iter().map(|(_, verdict, count)| (verdict, count)).collect()
+    }
+
+    /// Gives a command as somebody who manages the group, the way it is typed.
     pub async fn command(&self, who: &str, typed: &str) -> Answer {
+        self.command_as(who, Rank::Administrator, typed).await
+    }
+
+    pub async fn command_as(&self, who: &str, rank: Rank, typed: &str) -> Answer {
         let command = commands::parse(typed).unwrap_or_else(|usage| panic!("{typed}: {usage}"));
-        self.app.command(&self.place, &person(who), command).await
+        self.app.command(&self.place, &person(who), rank, command).await
     }
 
     /// The next thing that a persona says.
@@ -146,6 +242,18 @@ impl BotTester {
         tokio::time::timeout(PATIENCE, what).await.expect("it should have happened by now")
     }
 
+    /// Waits until something that is looked at again and again is so.
+    pub async fn until(&self, is_so: impl AsyncFn() -> bool) {
+        self.soon(async { while !is_so().await {} }).await;
+    }
+
+    /// The next thing that a persona says, once it stands in the history too.
+    pub async fn next_kept(&self) -> Said {
+        let said = self.next().await;
+        self.until(async || self.store.message(self.room.id, said.key).await.unwrap().is_some()).await;
+        said
+    }
+
     /// Waits until what was said so far is stored: a room begins nothing before the last thing has ended.
     pub async fn settled(&self) {
         self.command("Dora", "/pace off").await;
@@ -156,6 +264,25 @@ impl BotTester {
     /// Leaves a turn as a crash between the platform's answer and our own note of it does.
     pub async fn unmark(&self, turn: OutboxId) {
         self.database.unmark_posted(turn).await;
+    }
+
+    /// Leaves a turn of Ada's as a process does that ended before it posted it.
+    pub async fn leave_pending(&self, lease: &Lease, text: &str) {
+        let persona = self.store.cast(lease.room).await.unwrap().remove(0).id;
+        let due_at = Utc::now();
+        let turn = NewTurn {
+            room: lease.room,
+            persona,
+            cause: "after:1",
+            text,
+            reply_to: None,
+            due_at,
+            expires_at: due_at + TimeDelta::minutes(5),
+            lease,
+            voice: "",
+            caused_by: None,
+        };
+        self.store.enqueue(&turn).await.unwrap().unwrap();
     }
 
     pub async fn settings(&self) -> RoomSettings {
@@ -173,9 +300,41 @@ impl BotTester {
     }
 }
 
+impl Process {
+    async fn start(setup: &Setup, store: &Store, platform: &Arc<MemoryPlatform>, runner: &FakeRunner) -> Self {
+        let shutdown = CancellationToken::new();
+        let owner = format!("bot {}", BOTS.fetch_add(1, Ordering::Relaxed));
+        let voice = if setup.has_runner {
+            Voice::remote(RunnerClient::new(&runner.url, None, None).unwrap())
+        } else {
+            Voice::markov()
+        };
+        let app = App::new(AppOptions {
+            store: store.clone(),
+            platforms: vec![platform.clone() as Arc<dyn Platform>],
+            voice,
+            limits: setup.limits,
+            learning: setup.learning,
+            grace: setup.grace,
+            owner: owner.clone(),
+            clock: Clock::system(),
+            seed: 7,
+            shutdown: shutdown.clone(),
+        });
+        app.start().await.unwrap();
+        Self { app, owner, shutdown: shutdown.drop_guard() }
+    }
+
+    /// Ends it politely.
+    pub async fn stop(self) {
+        drop(self.shutdown);
+        self.app.stopped().await;
+    }
+}
+
 /// Writes a little history of Ada, Bo and Cleo, who agreed to be imitated, and of Dora, who was not asked.
 pub async fn history(store: &Store, place: &Place) -> Room {
-    let Place { platform, community, community_title, room, room_title } = place;
+    let Place { platform, community, community_title, room, room_title, parent: _ } = place;
     let new = NewCommunity { platform: *platform, external_id: community, title: community_title };
     let community = store.community(&new).await.unwrap();
     let new = NewRoom { community: community.id, external_id: room, title: room_title, parent: None };

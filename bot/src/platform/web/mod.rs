@@ -22,7 +22,7 @@ use std::{
 use anyhow::Context;
 use async_trait::async_trait;
 use axum::serve::ListenerExt;
-use chat::{Author, Message, Origin, Provenance};
+use chat::{Author, Message, MessageKey, Origin, Provenance};
 use store::{NewMessage, Recorded, Room, Store, StoreError};
 use tokio::{
     net::TcpListener,
@@ -52,7 +52,7 @@ enum Live {
     Room,
     /// What a command did, for everybody.
     Notice(String),
-    /// Something was erased, which pages may still show.
+    /// Something was erased or reads otherwise now, which pages may still show as it was.
     Erased,
 }
 
@@ -165,6 +165,18 @@ impl Platform for WebPlatform {
 
     async fn find_posted(&self, post: &Post) -> Result<Option<Arrival>, PostError> {
         self.posted(&post.nonce()).await.map_err(|error| post_error(&error))
+    }
+
+    async fn edit(&self, room: &Room, key: MessageKey, text: &str) -> Result<(), PostError> {
+        let edited = self.store.edit_message(room.id, key, text, self.clock.now()).await;
+        self.tell(Live::Erased);
+        edited.map(|_changed| ()).map_err(|error| post_error(&error))
+    }
+
+    async fn delete(&self, room: &Room, key: MessageKey) -> Result<(), PostError> {
+        let deleted = self.store.delete_messages(room.id, &[key], self.clock.now()).await;
+        self.tell(Live::Erased);
+        deleted.map(|_count| ()).map_err(|error| post_error(&error))
     }
 
     async fn typing(&self, Typing { persona, draft, .. }: Typing<'_>) {

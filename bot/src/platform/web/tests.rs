@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{AppOptions, event::Person, quotas::Limits, voice::Voice};
+use crate::{AppOptions, community::Learning, event::Person, quotas::Limits, voice::Voice};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,6 +38,7 @@ impl PageTester {
             community_title: "Friends".to_owned(),
             room: "talk".to_owned(),
             room_title: "Talk".to_owned(),
+            parent: None,
         };
         let community = NewCommunity { platform: place.platform, external_id: "friends", title: "Friends" };
         let community = store.community(&community).await.unwrap().id;
@@ -51,6 +52,9 @@ impl PageTester {
             platforms: vec![platform.clone()],
             voice: Voice::markov(),
             limits: Limits::default(),
+            learning: Learning::default(),
+            grace: chrono::TimeDelta::zero(),
+            owner: "the page".to_owned(),
             clock,
             seed: 1,
             shutdown: shutdown.clone(),

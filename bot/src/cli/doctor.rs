@@ -1,0 +1,115 @@
+//! `groupchat doctor`: says of each part of a set-up whether it works, and how to mend what does not.
+
+use anyhow::ensure;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::{ConfigArgs, database::Database, import::data_folder, run::discord_settings};
+use crate::{
+    config::{ApiMessages, Config, Model, Web},
+    doctor::Finding,
+    platform::discord,
+    runner::RunnerClient,
+};
+
+/// Looks at everything and prints what it finds. Fails where something is wrong.
+pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
+    let config = args.load()?;
+    println!("ok     configuration: it can be read");
+    let mut wrong = 0;
+    let mut tell = |findings: Vec<Finding>| {
+        for finding in findings {
+            println!("{finding}");
+            wrong += usize::from(finding.is_wrong());
+        }
+    };
+    tell(vec![database(&config).await]);
+    tell(vec![model(config.model.clone()).await]);
+    tell(web(&config.web).await);
+    tell(vec![training(&config)]);
+    match discord_settings(&config) {
+        Some(settings) => tell(discord::doctor::examine(&settings).await),
+        None => tell(vec![Finding::note(
+            "Discord",
+            "no token is set, so it is not used",
+            "README.md, \"On Discord\", says how to get one; put it into GROUPCHAT__DISCORD__TOKEN",
+        )]),
+    }
+    ensure!(wrong == 0, "{wrong} of these must be mended before `groupchat run` works; see above");
+    Ok(())
+}
+
+async fn database(config: &Config) -> Finding {
+    let opened = async {
+        let data = data_folder(None, config)?;
+        let url: Option<&SecretString> = config.database.url.as_ref();
+        let database = Database::open(url, &data).await?;
+        database.store.close().await;
+        anyhow::Ok(match url {
+            Some(_) => "the server of database.url answers, and its schema is up to date".to_owned(),
+            None => format!("the private PostgreSQL in {} starts, and its schema is up to date", data.display()),
+        })
+    };
+    match opened.await {
+        Ok(what) => Finding::fine("database", what),
+        Err(error) => {
+            Finding::wrong("database", format!("{error:#}"), "README.md, \"When something is wrong\", may help")
+        }
+    }
+}
+
+async fn model(model: Model) -> Finding {
+    match model {
+        Model { path: Some(path), .. } => match model_runner::GgufHeader::read(&path) {
+            Ok(_) => Finding::fine("model", format!("{} can be read", path.display())),
+            Err(error) => Finding::wrong("model", error.to_string(), "set model.path to a whole GGUF file"),
+        },
+        Model { url: Some(url), api_key, name, .. } => {
+            let asked = async { RunnerClient::new(&url, api_key, name)?.health().await.map_err(anyhow::Error::from) };
+            match asked.await {
+                Ok(()) => Finding::fine("model", format!("the server at {url} answers")),
+                Err(error) => {
+                    let mend = "start that server, or correct model.url; until then the Markov voices speak";
+                    Finding::wrong("model", format!("{error:#}"), mend)
+                }
+            }
+        }
+        Model { .. } => Finding::note(
+            "model",
+            "none is set, so personas speak with Markov chains of what their members wrote",
+            "set model.path to a GGUF file, or model.url to a server",
+        ),
+    }
+}
+
+async fn web(web: &Web) -> Vec<Finding> {
+    if !web.enabled {
+        return Vec::new();
+    }
+    let about = "web page";
+    vec![match TcpListener::bind(web.listen).await {
+        Ok(_) => Finding::fine(about, format!("{} is free", web.listen)),
+        Err(error) => Finding::note(
+            about,
+            format!("{} cannot be had: {error}", web.listen),
+            "fine if groupchat is running already; else set web.listen to an address that is free",
+        ),
+    }]
+}
+
+/// What may be learned from, and why.
+fn training(config: &Config) -> Finding {
+    let about = "training";
+    match config.training.discord_api_messages {
+        ApiMessages::Permitted => Finding::note(
+            about,
+            "messages from Discord's API may teach voices",
+            format!("because: {}", config.training.reason),
+        ),
+        ApiMessages::Forbidden => Finding::fine(
+            about,
+            "messages that came through Discord's API teach nothing, as its Developer Policy wants; personas learn from what \
+             members exported themselves (`groupchat import`)",
+        ),
+    }
+}
