@@ -1,6 +1,7 @@
 // The page: one state, the events that change it, and the views that show it.
 
 import { Away, ServerBackend, isLater } from "./backend.js";
+import { save } from "./dom.js";
 import { Outbox } from "./outbox.js";
 import { rememberName, visitorName, visitorNames } from "./prefs.js";
 import * as timeline from "./timeline.js";
@@ -147,6 +148,7 @@ class App {
     const answer = await this.#backend.command(visitorName(), text);
     // What is for the room comes to everybody, and so to us too.
     if (answer.done && answer.audience === "asker") this.#notice(answer.text, "private");
+    if (answer.file) save(answer.file);
     return answer;
   }
 

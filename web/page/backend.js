@@ -17,7 +17,8 @@
  * @typedef {{ name: string, takes: string, does: string }} CommandSpec
  * @typedef {{ title: string, view: RoomView, commands: CommandSpec[], messages: Message[], older: boolean }} Snapshot
  * @typedef {{ messages: Message[], older: boolean }} Page
- * @typedef {{ audience: "room" | "asker", done: boolean, text: string }} Answer
+ * @typedef {{ name: string, text: string }} AnswerFile
+ * @typedef {{ audience: "room" | "asker", done: boolean, text: string, file?: AnswerFile }} Answer
  * @typedef {{ name: string, text: string, nonce: string, reply_to: string | null }} Say
  *
  * @typedef {{ type: "link", online: boolean }

@@ -94,3 +94,11 @@ export function iconButton(button, name, label) {
   button.title = label;
   button.replaceChildren(icon(name));
 }
+
+/** Has the browser save a file. @param {{ name: string, text: string }} file */
+export function save({ name, text }) {
+  const href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  h("a", { href, download: name }).click();
+  // Not at once: the browser has only begun to read it.
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}

@@ -156,6 +156,12 @@ describe("the demo", { skip: !executablePath && isOptional ? NO_CHROMIUM : false
     await other.close();
   });
 
+  test("whoever asks for what is kept of them gets a file", async () => {
+    const coming = chat.page.waitForEvent("download");
+    await chat.type("/mydata");
+    assert.equal((await coming).suggestedFilename(), "mydata.json");
+  });
+
   test("whoever asks to be forgotten is, on every page that is open", async () => {
     const other = await Chat.open(browser, demo.url);
     await other.openPanel();
