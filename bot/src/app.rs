@@ -1,5 +1,7 @@
 //! The app: where events and commands come in, are recorded, and are handed to the task of their room.
 
+mod chores;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -20,13 +22,14 @@ use futures_util::future::BoxFuture;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use store::{
-    Change, Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Sources,
-    Store, Verdict,
+    Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Sources, Store,
+    Verdict,
 };
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
+use self::chores::Chore;
 use crate::{
     Clock,
     commands::{Answer, Caller, Command, Rank},
@@ -52,21 +55,12 @@ const REMEMBERED_PEOPLE: usize = 50_000;
 /// How many places are remembered.
 const REMEMBERED_PLACES: usize = 50_000;
 
-/// How often the counters of those who have been quiet are let go.
-const TIDYING: Duration = Duration::from_secs(600);
-
 /// How long a shutdown waits for replies in hand.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a process has the right to speak in a room after it last said that it is alive. A room of one that was killed
-/// is silent for so long, and not longer than a [`LEASE_BEAT`] more.
+/// is silent for so long, and not longer than two seconds more.
 pub(crate) const LEASE: Duration = Duration::from_secs(6);
-/// How often a process says that it is alive, and looks for rooms whose process is not.
-const LEASE_BEAT: Duration = Duration::from_secs(2);
-/// How long a listener for other processes' changes waits before it connects again.
-const LISTEN_RETRY: Duration = Duration::from_secs(2);
-/// How often those are looked for who left longer ago than the grace period.
-const DEPARTURES: Duration = Duration::from_secs(600);
 
 /// What an app is made of.
 pub struct AppOptions {
@@ -377,94 +371,6 @@ impl App {
 }
 
 impl Shared {
-    /// Does a chore again and again until the shutdown.
-    async fn keep_doing(self: Arc<Self>, chore: Chore) {
-        let doing = async {
-            loop {
-                if let Err(error) = self.do_chore(chore).await {
-                    tracing::warn!("{chore:?} will be tried again: {error:#}");
-                }
-                tokio::time::sleep(chore.pause()).await;
-            }
-        };
-        tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = doing => {}
-        }
-    }
-
-    async fn do_chore(self: &Arc<Self>, chore: Chore) -> anyhow::Result<()> {
-        match chore {
-            Chore::Tidy => self.quotas.tidy(),
-            Chore::Leases => self.keep_leases().await?,
-            Chore::Listen => self.listen().await?,
-            Chore::Departures => {
-                let now = self.clock.now();
-                for community in self.store.dismiss_departed(now - self.grace, now).await? {
-                    self.policy_changed(community);
-                    self.tell_community(community, || Input::MembersChanged);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Says that this process is alive, and takes care of the rooms of those that are not.
-    async fn keep_leases(self: &Arc<Self>) -> anyhow::Result<()> {
-        self.store.renew_leases(&self.owner, LEASE).await?;
-        for id in self.store.orphaned_rooms(&self.owner).await? {
-            let Some(room) = self.store.room_by_id(id).await? else { continue };
-            if self.platforms.contains_key(&room.platform) && self.holds(&room).await? {
-                tracing::info!(room = %id, "the process that spoke here is gone; going on");
-            }
-        }
-        Ok(())
-    }
-
-    /// Hears what other processes have changed. Ends with an error when the connection cannot be had again.
-    async fn listen(self: &Arc<Self>) -> anyhow::Result<()> {
-        let mut changes = self.store.listen().await?;
-        // Whatever changed before there was a connection has not been heard.
-        let mut change = Change::Lost;
-        loop {
-            match change {
-                Change::Members(community) => self.members_changed(community).await?,
-                Change::Room(room) => self.tell_awake(room, || Input::HistoryChanged),
-                Change::Lost => {
-                    self.people.clear();
-                    let known: Vec<CommunityId> = self.knowledge.iter().map(|entry| *entry.key()).collect();
-                    for community in known {
-                        self.members_changed(community).await?;
-                    }
-                    self.tell_all(|| Input::MembersChanged);
-                }
-            }
-            change = changes.next().await?;
-        }
-    }
-
-    async fn members_changed(&self, community: CommunityId) -> anyhow::Result<()> {
-        self.policy_changed(community);
-        let knowledge = self.knowledge.get(&community).and_then(|cell| cell.get().cloned());
-        if let Some(knowledge) = knowledge {
-            for member in self.store.refusing_members(community).await? {
-                knowledge.forget(member);
-            }
-        }
-        self.tell_community(community, || Input::MembersChanged);
-        Ok(())
-    }
-
-    /// Whether this process has, or now takes, the right to speak in a room. Where another process had it before, the
-    /// room looks after what that one left.
-    async fn holds(self: &Arc<Self>, room: &Room) -> anyhow::Result<bool> {
-        let Some(lease) = self.store.lease(room.id, &self.owner, LEASE).await? else { return Ok(false) };
-        if lease.is_new {
-            self.tell(room, Input::Orphaned).await?;
-        }
-        Ok(true)
-    }
-
     /// Does what a reaction asks for.
     async fn reacted(
         self: &Arc<Self>,
@@ -722,26 +628,6 @@ impl Shared {
             RoomHandle { mailbox, community: room.community, missed }
         });
         Ok(handle.clone())
-    }
-}
-
-/// Something that is done again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chore {
-    Tidy,
-    Leases,
-    Listen,
-    Departures,
-}
-
-impl Chore {
-    fn pause(self) -> Duration {
-        match self {
-            Chore::Tidy => TIDYING,
-            Chore::Leases => LEASE_BEAT,
-            Chore::Listen => LISTEN_RETRY,
-            Chore::Departures => DEPARTURES,
-        }
     }
 }
 
