@@ -9,7 +9,7 @@ NODE_MODULES := $(if $(wildcard web/tests/package.json),web/tests/node_modules/.
 demo: ## build and start a group chat on 127.0.0.1; options: make demo ARGS="--port 9000"
 	@scripts/setup.sh demo
 	cargo build --release -p bot --bin groupchat
-	@exec target/release/groupchat demo $(ARGS)
+	@exec "$${CARGO_TARGET_DIR:-target}/release/groupchat" demo $(ARGS)
 
 test: ## run all tests, those in a browser too
 	@scripts/setup.sh test

@@ -560,11 +560,16 @@ impl Shared {
     /// A room's task has ended. One that was asked for while it ended is started again.
     pub async fn retired(self: &Arc<Self>, room: &Room, is_wanted: bool) {
         self.rooms.remove_if(&room.id, |_, handle| handle.mailbox.is_closed());
-        if is_wanted
-            && !self.shutdown.is_cancelled()
-            && let Err(error) = self.wake(room).await
-        {
-            tracing::error!("the room cannot be started again: {error:#}");
+        if self.shutdown.is_cancelled() {
+            return;
+        }
+        let left = match is_wanted {
+            true => self.wake(room).await.map(|_handle| ()),
+            // Or the right to speak in it would be renewed for as long as the program runs.
+            false => self.store.release_lease(room.id, &self.owner).await.map_err(anyhow::Error::from),
+        };
+        if let Err(error) = left {
+            tracing::warn!("a room was not left in good order: {error:#}");
         }
     }
 

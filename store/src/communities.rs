@@ -69,31 +69,6 @@ impl Store {
         row.try_into()
     }
 
-    /// The community of that id.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn community_by_id(&self, id: CommunityId) -> Result<Option<Community>> {
-        let sql = "select community_id, platform, external_id, title from community where community_id = $1";
-        let row: Option<CommunityRow> = sqlx::query_as(sql).bind(id.0).fetch_optional(&self.pool).await?;
-        row.map(Community::try_from).transpose()
-    }
-
-    /// The communities of a platform, oldest first, those that the bot was removed from too.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn communities_of(&self, platform: Platform) -> Result<Vec<Community>> {
-        let rows: Vec<CommunityRow> = sqlx::query_as(
-            "select community_id, platform, external_id, title from community where platform = $1
-             order by community_id",
-        )
-        .bind(platform.as_str())
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(Community::try_from).collect()
-    }
-
     /// Says that the bot was removed from a community. What its rooms are set to stays, for a return.
     ///
     /// # Errors
@@ -138,18 +113,6 @@ mod tests {
         let first = title("Friends").await;
         assert_eq!(title("").await, first);
         assert_eq!(title("Old friends").await, Community { title: "Old friends".to_owned(), ..first });
-    }
-
-    #[tokio::test]
-    async fn communities_are_found_by_their_id_and_their_platform() {
-        let scene = Scene::new().await;
-        let store = scene.store();
-        let strangers = community(store, "strangers").await;
-        assert_eq!(store.community_by_id(strangers.id).await.unwrap().as_ref(), Some(&strangers));
-        assert_eq!(store.community_by_id(CommunityId(999)).await.unwrap(), None);
-        store.community_left(strangers.id, crate::scene::at(1)).await.unwrap();
-        assert_eq!(store.communities_of(Platform::Web).await.unwrap(), [scene.community.clone(), strangers]);
-        assert_eq!(store.communities_of(Platform::Discord).await.unwrap(), []);
     }
 
     #[tokio::test]

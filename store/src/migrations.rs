@@ -8,7 +8,7 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 mod tests {
     use std::{str::FromStr, time::Duration};
 
-    use chat::{Author, CommunityId, Consent, ConsentPolicy, MemberId, MessageKey, PersonaId, RoomId};
+    use chat::{Author, CommunityId, Consent, ConsentPolicy, MemberId, MessageKey, PersonaId, Platform, RoomId};
     use secrecy::{ExposeSecret, SecretString};
     use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(store.member_by_id(MemberId(3)).await.unwrap().unwrap().consent, Consent::Refused);
         assert_eq!(store.cast(RoomId(1)).await.unwrap().len(), 1);
         assert_eq!(store.settings(RoomId(1)).await.unwrap().topic.as_deref(), Some("trains"));
-        let rooms = store.rooms_of_community(CommunityId(1)).await.unwrap();
+        let rooms = store.rooms_of(Platform::Web).await.unwrap();
         assert_eq!(rooms[1].parent_external_id.as_deref(), Some("lounge"));
         assert_eq!(store.rooms_with_cast().await.unwrap(), rooms[..1]);
         assert!(store.notice_room(RoomId(1), at(1)).await.unwrap());

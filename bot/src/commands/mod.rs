@@ -35,6 +35,7 @@ use chat::{ConsentPolicy, MessageKey, Pacing, RoomSettings, Sampling};
 
 pub use answer::{Answer, AnswerFile, Audience};
 pub use language::Language;
+pub(crate) use parse::weighted;
 pub use parse::{Usage, parse};
 pub(crate) use run::{Caller, run};
 pub use spec::{SPECS, Spec};

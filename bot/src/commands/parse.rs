@@ -100,10 +100,11 @@ fn speaker(rest: &str) -> Result<Command, Usage> {
     names(rest).into_iter().map(|name| weighted(&name)).collect::<Result<_, _>>().map(Command::Speaker)
 }
 
-fn weighted(name: &str) -> Result<(String, f32), Usage> {
+/// Reads `NAME` or `NAME:WEIGHT`.
+pub(crate) fn weighted(name: &str) -> Result<(String, f32), Usage> {
     let Some((name, weight)) = name.rsplit_once(':') else { return Ok((name.to_owned(), 1.0)) };
-    match weight.parse::<f32>() {
-        Ok(weight) if weight > 0.0 && weight <= 1000.0 => Ok((name.to_owned(), weight)),
+    match weight.trim().parse::<f32>() {
+        Ok(weight) if weight > 0.0 && weight <= 1000.0 => Ok((name.trim().to_owned(), weight)),
         _ => Err(usage("speaker", &format!("A weight is a number over 0 and at most 1000, not \"{weight}\"."))),
     }
 }

@@ -182,7 +182,9 @@ pub(super) fn command(name: &str, chosen: &Chosen<'_>) -> Result<Command, Usage>
             names => Command::Summon(names),
         },
         "dismiss" => Command::Dismiss(chosen.names("who")),
-        "speaker" => Command::Speaker(chosen.names("who").iter().map(|name| weighted(name)).collect::<Result<_, _>>()?),
+        "speaker" => {
+            Command::Speaker(chosen.names("who").iter().map(|name| commands::weighted(name)).collect::<Result<_, _>>()?)
+        }
         "say" => Command::Say {
             name: chosen.text("who").unwrap_or_default().trim().to_owned(),
             text: chosen.text("text").unwrap_or_default().to_owned(),
@@ -213,16 +215,6 @@ pub(super) fn command(name: &str, chosen: &Chosen<'_>) -> Result<Command, Usage>
         "topic" => return typed("text"),
         _ => return typed(""),
     })
-}
-
-fn weighted(name: &str) -> Result<(String, f32), Usage> {
-    match name.rsplit_once(':') {
-        None => Ok((name.to_owned(), 1.0)),
-        Some((name, weight)) => match weight.trim().parse::<f32>() {
-            Ok(weight) if weight > 0.0 && weight <= 1000.0 => Ok((name.trim().to_owned(), weight)),
-            _ => Err(Usage(format!("A weight is a number over 0 and at most 1000, not \"{weight}\"."))),
-        },
-    }
 }
 
 fn pacing(chosen: &Chosen<'_>) -> Result<Option<Pacing>, Usage> {
@@ -266,7 +258,9 @@ mod tests {
         check(
             "speaker",
             text("who", "Ada:x"),
-            expect![[r#"! A weight is a number over 0 and at most 1000, not "x"."#]],
+            expect![[
+                r#"! A weight is a number over 0 and at most 1000, not "x". It is written /speaker [NAME[:WEIGHT]..]"#
+            ]],
         );
         check("topic", json!([]), expect!["Topic(None)"]);
         check("topic", text("text", "the  sea"), expect![[r#"Topic(Some("the sea"))"#]]);
