@@ -8,6 +8,8 @@ mod control;
 mod links;
 mod speech;
 
+pub use links::holds_link;
+
 use crate::{markup, sanitise, scripts::ScriptSet};
 use speech::Names;
 

@@ -158,7 +158,7 @@ impl fmt::Display for Script {
 /// The scripts that a group writes in.
 ///
 /// The default, and what an empty history teaches, is every script.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScriptSet {
     /// `None` is every script: nothing is known yet.
@@ -169,6 +169,11 @@ impl ScriptSet {
     /// Every script.
     pub fn everything() -> Self {
         Self::default()
+    }
+
+    /// Whether no script is ruled out.
+    pub fn is_everything(&self) -> bool {
+        self.scripts.is_none()
     }
 
     /// These scripts and no others.

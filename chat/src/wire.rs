@@ -1,12 +1,18 @@
 //! The wire types of the model runner: OpenAI's HTTP interface, as far as the runner speaks it and the bot uses it.
 //!
 //! Requests take what OpenAI's clients send: a field that is not known here is ignored, content is a string or a list
-//! of text parts, `stop` is a string or a list. What is asked for but not offered (`n`, `logprobs`) is read, so that
-//! the runner can refuse it in words instead of quietly doing something else.
+//! of text parts, `stop` is a string or a list. What is asked for but not offered (`n`) is read, so that the runner can
+//! refuse it in words instead of quietly doing something else.
 //!
-//! Source: <https://platform.openai.com/docs/api-reference>; `top_k` and `min_p` as in vLLM and llama-server.
+//! Source: <https://platform.openai.com/docs/api-reference>; `top_k`, `min_p`, `repetition_penalty`, `priority` and the
+//! loading of adapters as in vLLM, the DRY penalties and `grammar` as in llama-server. Ours are `allowed_scripts`,
+//! `no_urls`, `timeout`, and the paths `/v1/prefill` and `/v1/score`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::scripts::ScriptSet;
 
 /// Who wrote a turn of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,12 +107,58 @@ pub struct DrawOptions {
     /// How many answers; only 1 is offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u32>,
-    /// Whether (chat) or how many (completions) log-probabilities are wanted; not offered.
+    /// Whether (chat) or of how many candidates (completions) log-probabilities are wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<serde_json::Value>,
-    /// How many log-probabilities a token are wanted; not offered.
+    /// Of how many candidates a token log-probabilities are wanted (chat), 0 to 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_logprobs: Option<u32>,
+    /// Divides the logits of tokens that came already; 1 for none. llama-server calls it `repeat_penalty`.
+    #[serde(default, alias = "repeat_penalty", skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f32>,
+    /// How many of the latest tokens, prompt included, the repetition penalty looks at; -1 for all, 64 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat_last_n: Option<i32>,
+    /// Taken off the logit of a token for each time the answer holds it, -2 to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
+    /// Taken off the logit of a token that the answer holds, -2 to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
+    /// The DRY penalty of a token that would continue a repetition is `multiplier * base ^ (length - allowed_length)`;
+    /// 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_multiplier: Option<f32>,
+    /// The base of the DRY penalty, 1.75 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_base: Option<f32>,
+    /// The longest repetition, in tokens, that the DRY penalty lets pass, 2 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_allowed_length: Option<u32>,
+    /// How many of the latest tokens, prompt included, the DRY penalty looks at; -1 (the default) for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_penalty_last_n: Option<i32>,
+    /// What is added to the logits of tokens, by their number as text, -100 to 100; -100 bans one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit_bias: Option<BTreeMap<String, f32>>,
+    /// A grammar in GBNF that the answer follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grammar: Option<String>,
+    /// The scripts that the answer may use besides what is common to all.
+    #[serde(default, skip_serializing_if = "ScriptSet::is_everything")]
+    pub allowed_scripts: ScriptSet,
+    /// Whether the answer must hold no address of a web page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_urls: Option<bool>,
+    /// What room this is: its prompt is kept for its next request, and replaces what was kept for it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_key: Option<String>,
+    /// 0 (the default) for what people wait for; what is greater gives way to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// How many seconds the answer may take, waiting included; at most what the server allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f32>,
 }
 
 impl DrawOptions {
@@ -114,12 +166,101 @@ impl DrawOptions {
     pub fn token_limit(&self) -> Option<u32> {
         self.max_completion_tokens.or(self.max_tokens)
     }
+}
 
-    /// Whether log-probabilities are asked for, in either of the two spellings.
-    pub fn wants_logprobs(&self) -> bool {
-        use serde_json::Value::{Bool, Null};
-        !matches!(self.logprobs, None | Some(Null | Bool(false))) || self.top_logprobs.is_some_and(|count| count > 0)
-    }
+/// `POST /v1/prefill`: computes a conversation whose last turn is not finished, so that a request that goes on from
+/// there costs only what follows.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PrefillRequest {
+    /// The model's id; none for whatever the server has loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The conversation, oldest turn first; the text of the last turn is the beginning of what it will be.
+    pub messages: Vec<ChatMessage>,
+    /// As in [`DrawOptions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_key: Option<String>,
+}
+
+/// The answer to a [`PrefillRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefilled {
+    /// `prefill`.
+    pub object: String,
+    /// The id of the model that computed it.
+    pub model: String,
+    /// How many tokens it has, and how many of them were there already.
+    pub usage: Usage,
+}
+
+/// `POST /v1/score`: how likely each of some continuations is after one prompt.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ScoreRequest {
+    /// The model's id; none for whatever the server has loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A conversation; the continuations are the assistant's next turn. Either this or `prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<ChatMessage>>,
+    /// A text that the continuations go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// What may follow.
+    pub continuations: Vec<String>,
+    /// As in [`DrawOptions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_key: Option<String>,
+    /// As in [`DrawOptions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// As in [`DrawOptions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f32>,
+}
+
+/// The answer to a [`ScoreRequest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// `list`.
+    pub object: String,
+    /// The id of the model that judged.
+    pub model: String,
+    /// One for each continuation, in their order.
+    pub data: Vec<Score>,
+    /// The tokens of the prompt and of all continuations.
+    pub usage: Usage,
+}
+
+/// How likely a continuation is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// `score`.
+    pub object: String,
+    /// Which continuation this is.
+    pub index: usize,
+    /// The natural logarithm of its probability: the sum over its tokens.
+    pub logprob: f64,
+    /// The same of each of its tokens.
+    pub token_logprobs: Vec<f32>,
+}
+
+/// `POST /v1/load_lora_adapter`: offers an adapter as a model of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadAdapterRequest {
+    /// The id under which it is asked for.
+    pub lora_name: String,
+    /// Its GGUF file, on the server's machine.
+    pub lora_path: String,
+    /// Whether it may take the place of another of the same name: what is being answered goes on with the old one.
+    #[serde(default)]
+    pub load_inplace: bool,
+}
+
+/// `POST /v1/unload_lora_adapter`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnloadAdapterRequest {
+    /// The id under which it is asked for.
+    pub lora_name: String,
 }
 
 /// What a streamed answer carries besides text.
@@ -149,12 +290,32 @@ pub struct Usage {
     pub completion_tokens: u32,
     /// The sum of both.
     pub total_tokens: u32,
+    /// What of the prompt did not have to be computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_details: Option<PromptTokensDetails>,
+}
+
+/// What of a prompt did not have to be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PromptTokensDetails {
+    /// Tokens that were in the cache.
+    pub cached_tokens: u32,
 }
 
 impl Usage {
     /// Counts the sum.
-    pub fn new(prompt_tokens: u32, completion_tokens: u32) -> Self {
-        Self { prompt_tokens, completion_tokens, total_tokens: prompt_tokens.saturating_add(completion_tokens) }
+    pub fn new(prompt_tokens: u32, cached_tokens: u32, completion_tokens: u32) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens.saturating_add(completion_tokens),
+            prompt_tokens_details: Some(PromptTokensDetails { cached_tokens }),
+        }
+    }
+
+    /// Tokens of the prompt that were in the cache, where the server says.
+    pub fn cached_tokens(&self) -> u32 {
+        self.prompt_tokens_details.map_or(0, |details| details.cached_tokens)
     }
 }
 
@@ -183,24 +344,71 @@ pub type ChatChunk = Answer<ChatDelta>;
 /// The answer to a [`CompletionRequest`], and a piece of it where it is streamed.
 pub type Completion = Answer<TextChoice>;
 
+/// The log-probability of a token that could have come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its text; bytes that are no characters of their own are replaced.
+    pub token: String,
+    /// The natural logarithm of its probability, before any sampling option changed it.
+    pub logprob: f32,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The log-probability of a token of the answer, and of what could have come in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// The token that came.
+    #[serde(flatten)]
+    pub chosen: Candidate,
+    /// The likeliest, as many as were asked for.
+    pub top_logprobs: Vec<Candidate>,
+}
+
+/// The log-probabilities of a message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ChatLogprobs {
+    /// One for each token.
+    pub content: Vec<TokenLogprob>,
+}
+
+/// The log-probabilities of a text, in the older form: lists side by side.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TextLogprobs {
+    /// The tokens.
+    pub tokens: Vec<String>,
+    /// Their log-probabilities.
+    pub token_logprobs: Vec<f32>,
+    /// The likeliest in their places.
+    pub top_logprobs: Vec<BTreeMap<String, f32>>,
+    /// Where they begin in the answer, in characters.
+    pub text_offset: Vec<usize>,
+}
+
 /// The one choice of a [`ChatCompletion`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatChoice {
     /// Always 0.
     pub index: u32,
     /// What the model said.
     pub message: ChatMessage,
+    /// How likely its tokens were, where that was asked for.
+    #[serde(default)]
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended there.
     pub finish_reason: Option<FinishReason>,
 }
 
 /// The one choice of a [`ChatChunk`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatDelta {
     /// Always 0.
     pub index: u32,
     /// What is new since the last chunk.
     pub delta: Delta,
+    /// How likely the new tokens were, where that was asked for.
+    #[serde(default)]
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended; in the last chunk with a choice.
     pub finish_reason: Option<FinishReason>,
 }
@@ -217,12 +425,15 @@ pub struct Delta {
 }
 
 /// The one choice of a [`Completion`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextChoice {
     /// Always 0.
     pub index: u32,
     /// What the model wrote; in a chunk what is new.
     pub text: String,
+    /// How likely the tokens were, where that was asked for.
+    #[serde(default)]
+    pub logprobs: Option<TextLogprobs>,
     /// Why it ended.
     pub finish_reason: Option<FinishReason>,
 }
@@ -232,14 +443,14 @@ pub struct TextChoice {
 pub struct ModelList {
     /// `list`.
     pub object: String,
-    /// The models; the runner has one.
+    /// The models: the base, and each adapter.
     pub data: Vec<ModelCard>,
 }
 
 /// A model on offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCard {
-    /// Its id: the file's name without folder and ending.
+    /// Its id: the file's name without folder and ending, or the name under which an adapter was loaded.
     pub id: String,
     /// `model`.
     pub object: String,
@@ -247,6 +458,9 @@ pub struct ModelCard {
     pub created: u64,
     /// `groupchat`.
     pub owned_by: String,
+    /// The base of an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// The body of every answer that is not a success.
@@ -283,12 +497,30 @@ pub struct Health {
     /// The length of the context in tokens, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u32>,
-    /// Requests that wait; the one in hand is not among them.
+    /// Requests that wait; those in hand are not among them.
     pub queue_length: usize,
     /// How many may wait.
     pub queue_capacity: usize,
+    /// What it takes, as far as it is known.
+    #[serde(default)]
+    pub memory: RunnerMemory,
     /// What has happened since the start.
     pub counters: RunnerCounters,
+}
+
+/// What the runner takes in memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunnerMemory {
+    /// What of the process is in memory, the file's mapped pages included.
+    pub resident: u64,
+    /// The model's weights.
+    pub model: u64,
+    /// The cache of keys and values, used or not.
+    pub cache: u64,
+    /// Tokens that the cache has room for.
+    pub cache_tokens: u32,
+    /// Tokens that it holds.
+    pub cached_tokens: u32,
 }
 
 /// Whether the runner can answer.
@@ -299,6 +531,8 @@ pub enum RunnerStatus {
     Loading,
     /// It answers.
     Ready,
+    /// It has let go of the model for want of work and loads it again with the next request.
+    Resting,
     /// It never will.
     Failed,
 }
@@ -426,16 +660,5 @@ mod tests {
             r#"{"prompt":[1,2]}"#,
             expect!["error: the prompt is text; lists of tokens are not taken at line 1 column 16"],
         );
-    }
-
-    #[test]
-    fn logprobs_are_noticed_in_every_spelling() {
-        let wants = |options: &str| serde_json::from_str::<DrawOptions>(options).unwrap().wants_logprobs();
-        for asked in [r#"{"logprobs":true}"#, r#"{"logprobs":0}"#, r#"{"logprobs":5}"#, r#"{"top_logprobs":2}"#] {
-            assert!(wants(asked), "{asked}");
-        }
-        for not_asked in ["{}", r#"{"logprobs":null}"#, r#"{"logprobs":false,"top_logprobs":0}"#] {
-            assert!(!wants(not_asked), "{not_asked}");
-        }
     }
 }

@@ -3,14 +3,20 @@
 //! It speaks OpenAI's interface, so that any client can ask it and any such server can take its place. It must not know
 //! what a persona, a room or a platform is: what comes in is a conversation, what goes out is text.
 
+mod adapters;
 mod args;
-mod counters;
+mod base;
+mod cache;
+mod engine;
 mod gguf;
 mod http;
 mod job;
 mod llama;
 mod markup;
+mod masks;
+mod metrics;
 mod model_thread;
+mod sampling;
 mod server;
 mod stop;
 #[cfg(feature = "testing")]
@@ -18,7 +24,8 @@ pub mod testing;
 mod threads;
 mod turns;
 mod utf8;
+mod waiting;
 
 pub use args::{Args, EXIT_BAD_MODEL, LISTENING_ON, run};
-pub use gguf::{BadGguf, GgufHeader};
+pub use gguf::{AdapterHeader, BadGguf, GgufHeader};
 pub use server::{Options, ServeError, serve};

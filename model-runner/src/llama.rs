@@ -1,35 +1,35 @@
-//! The only module that names `llama_cpp_2`: a model, a context over it, and what the model thread does with them.
+//! The only module that names `llama_cpp_2`: a model, the context over it with its sequences, adapters and grammars.
 //!
 //! Nothing here waits, queues or knows what HTTP is.
 
+mod adapter;
+mod context;
+mod grammar;
+
 use std::{
     cell::RefCell,
-    ffi::{CStr, c_char, c_void},
-    num::NonZeroU32,
+    ffi::{CStr, CString, c_char, c_void},
+    os::unix::ffi::OsStrExt,
     path::Path,
-    sync::LazyLock,
+    ptr::NonNull,
+    sync::{Arc, LazyLock},
 };
 
 use chat::{Piece, Thinking};
 use llama_cpp_2::{
-    DecodeError,
-    context::{LlamaContext, params::LlamaContextParams},
-    llama_backend::LlamaBackend,
-    llama_batch::{BatchAddError, LlamaBatch},
-    model::{LlamaModel, params::LlamaModelParams},
-    sampling::LlamaSampler,
-    token::LlamaToken,
-    token_type::LlamaTokenAttr,
-    vocab::LlamaVocab,
+    llama_backend::LlamaBackend, model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr, vocab::LlamaVocab,
 };
+use llama_cpp_sys_2 as sys;
 
-use crate::{job::Sampling, markup::Markup};
-
-/// A token's number in the vocabulary of the model.
-pub(crate) type Token = LlamaToken;
-
-/// How many prompt tokens are computed at a time: what a client that goes away may still cost.
-const BATCH: u32 = 128;
+pub(crate) use self::{
+    adapter::Adapter,
+    context::{Context, ContextOptions, Row},
+    grammar::GrammarSampler,
+};
+use crate::{
+    markup::Markup,
+    sampling::{TokenId, TokenKind, Vocabulary, VocabularyToken},
+};
 
 /// llama.cpp could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,223 +37,177 @@ pub(crate) enum LlamaError {
     /// The file is not one that this llama.cpp takes.
     #[error("llama.cpp does not take it ({0}); give a model that this version of llama.cpp supports")]
     Load(String),
+    /// The adapter does not fit, or is none.
+    #[error("llama.cpp does not take it ({0})")]
+    Adapter(String),
     /// There is no context, most often for want of memory.
     #[error("there is no memory for a context of {0} tokens; ask for a shorter one with --context")]
     Context(u32),
     /// A step of the computation failed.
-    #[error("llama.cpp could not compute the next token: {0}")]
-    Decode(#[from] DecodeError),
-    /// More tokens than the batch holds, or a position that does not exist.
-    #[error("llama.cpp refused a batch: {0}")]
-    Batch(#[from] BatchAddError),
+    #[error("llama.cpp could not compute a step (its code {0})")]
+    Decode(i32),
 }
 
 /// A loaded model.
-pub(crate) struct Model(LlamaModel);
+pub(crate) struct Model {
+    inner: LlamaModel,
+    vocabulary: Arc<Vocabulary>,
+    markup: Markup,
+}
 
 impl Model {
     /// Maps the file into memory. Its header is to be checked before, see [`crate::GgufHeader`].
-    pub(crate) fn load(path: &Path) -> Result<Self, LlamaError> {
-        let backend = backend();
+    ///
+    /// With `repack` the weights that a CPU kernel wants in another order are copied into it.
+    pub(crate) fn load(path: &Path, repack: bool) -> Result<Self, LlamaError> {
+        backend();
+        let file = CString::new(path.as_os_str().as_bytes())
+            .map_err(|_| LlamaError::Load("its path holds a zero byte".to_owned()))?;
         COMPLAINT.take();
-        let parameters = LlamaModelParams::default().with_use_mmap(true);
-        LlamaModel::load_from_file(backend, path, &parameters).map(Self).map_err(|error| {
-            let complaint = COMPLAINT.take();
-            LlamaError::Load(if complaint.is_empty() { error.to_string() } else { complaint })
-        })
+        // SAFETY: the parameters are llama.cpp's own but for one flag, and the path ends with 0 and outlives the call.
+        let model = unsafe {
+            let mut parameters = sys::llama_model_default_params();
+            parameters.use_extra_bufts = repack;
+            sys::llama_model_load_from_file(file.as_ptr(), parameters)
+        };
+        let model = NonNull::new(model).ok_or_else(|| LlamaError::Load(complaint("it does not say why")))?;
+        // SAFETY: `LlamaModel` is declared as transparent over such a pointer; it is ours alone and freed when it is dropped.
+        let inner = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) };
+        let vocabulary = Arc::new(vocabulary(&inner));
+        let markup = Markup::among(markup_texts(&inner.vocab()));
+        Ok(Self { inner, vocabulary, markup })
     }
 
     /// The longest context that the model was made for, in tokens.
     pub(crate) fn longest_context(&self) -> u32 {
-        self.0.n_ctx_train()
+        self.inner.n_ctx_train()
+    }
+
+    /// Bytes of all weights.
+    pub(crate) fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// Whether a sequence can be cut back to any of its tokens. What keeps one state instead of all keys and values can
+    /// only go on or begin anew.
+    pub(crate) fn can_rewind(&self) -> bool {
+        !self.inner.is_recurrent() && !self.inner.is_hybrid()
     }
 
     /// What stands before the answer: an empty thinking block for a Qwen3 that knows the token, else nothing.
     pub(crate) fn thinking(&self) -> Thinking {
-        let qwen3 = self.0.meta_val_str("general.architecture").is_ok_and(|architecture| architecture == "qwen3");
+        let qwen3 =
+            self.inner.meta_val_str("general.architecture").is_ok_and(|architecture| architecture.starts_with("qwen3"));
         if qwen3 && self.has_token("<think>") { Thinking::Empty } else { Thinking::None }
     }
 
     /// Whether `text` is one token of the vocabulary.
     pub(crate) fn has_token(&self, text: &str) -> bool {
-        self.0.vocab().tokenize(text.as_bytes(), false, true).len() == 1
+        self.inner.vocab().tokenize(text.as_bytes(), false, true).len() == 1
     }
 
-    fn markup(&self) -> Markup {
-        let vocabulary = self.0.vocab();
-        let user_defined =
-            vocabulary.tokens().filter(|&token| vocabulary.attr(token).contains(LlamaTokenAttr::UserDefined));
-        Markup::among(user_defined.filter_map(|token| Some(vocabulary.text(token)?.to_string_lossy().into_owned())))
+    pub(crate) fn vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
     }
 
-    /// A context of `length` tokens over this model.
-    pub(crate) fn session(&self, length: u32, threads: u32) -> Result<Session<'_>, LlamaError> {
-        let threads = i32::try_from(threads).unwrap_or(i32::MAX);
-        let parameters = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(length))
-            .with_n_batch(BATCH)
-            .with_n_ubatch(BATCH)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads);
-        let context = self.0.new_context(backend(), parameters).map_err(|_| LlamaError::Context(length))?;
-        Ok(Session {
-            vocabulary: self.0.vocab(),
-            markup: self.markup(),
-            context,
-            batch: LlamaBatch::new(BATCH as usize, 1),
-            computed: Vec::new(),
-        })
-    }
-}
-
-/// A context and the tokens that are in it.
-pub(crate) struct Session<'model> {
-    vocabulary: LlamaVocab<'model>,
-    markup: Markup,
-    context: LlamaContext<'model>,
-    batch: LlamaBatch<'static>,
-    /// The tokens whose keys and values the cache holds, at positions 0 to the length of this.
-    computed: Vec<Token>,
-}
-
-/// How a prompt got into the context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Prefilled {
-    /// Tokens that were there already.
-    pub(crate) reused: usize,
-    /// Whether all of the prompt is in; if not, nobody wanted it any more.
-    pub(crate) complete: bool,
-}
-
-impl Session<'_> {
     /// The tokens of a prompt. What people wrote never becomes a control token.
-    pub(crate) fn tokens(&self, pieces: &[Piece<'_>]) -> Vec<Token> {
+    pub(crate) fn tokens(&self, pieces: &[Piece<'_>]) -> Vec<TokenId> {
+        let vocabulary = self.inner.vocab();
         let mut tokens = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Control(control) => self.vocabulary.tokenize_into(control.as_bytes(), &mut tokens, false, true),
+                Piece::Control(control) => vocabulary.tokenize_into(control.as_bytes(), &mut tokens, false, true),
                 Piece::Text(text) => {
                     for part in self.markup.cut(text) {
-                        self.vocabulary.tokenize_into(part.as_bytes(), &mut tokens, false, false);
+                        vocabulary.tokenize_into(part.as_bytes(), &mut tokens, false, false);
                     }
                 }
             }
         }
-        tokens
+        tokens.into_iter().map(|token| token.0).collect()
     }
 
     /// The tokens of a prompt that its author wrote as a whole, control tokens included.
-    pub(crate) fn raw_tokens(&self, prompt: &str) -> Vec<Token> {
-        self.vocabulary.tokenize(prompt.as_bytes(), true, true)
+    pub(crate) fn raw_tokens(&self, prompt: &str) -> Vec<TokenId> {
+        self.inner.vocab().tokenize(prompt.as_bytes(), true, true).into_iter().map(|token| token.0).collect()
     }
 
-    /// Brings a prompt of at least one token into the context, from the first token on that differs from what is there.
-    /// The last token is always computed: the answer is drawn from what comes out at it.
-    pub(crate) fn prefill(&mut self, prompt: &[Token], wanted: impl Fn() -> bool) -> Result<Prefilled, LlamaError> {
-        let common = self.computed.iter().zip(prompt).take_while(|(here, new)| here == new).count();
-        let reused = self.forget_from(common.min(prompt.len() - 1));
-        let mut chunks = prompt[reused..].chunks(BATCH as usize).peekable();
-        while let Some(chunk) = chunks.next() {
-            if !wanted() {
-                return Ok(Prefilled { reused, complete: false });
-            }
-            self.compute(chunk, chunks.peek().is_none())?;
-        }
-        Ok(Prefilled { reused, complete: true })
+    /// A number that the file gives under a key of its architecture.
+    fn number(&self, key: &str) -> Option<u64> {
+        let architecture = self.inner.meta_val_str("general.architecture").ok()?;
+        self.inner.meta_val_str(&format!("{architecture}.{key}")).ok()?.parse().ok()
     }
 
-    /// Draws a token from what came out at the last one.
-    pub(crate) fn draw(&self, sampler: &mut Sampler) -> Token {
-        sampler.0.sample(&self.context, -1)
-    }
-
-    /// Appends a token that was drawn.
-    pub(crate) fn push(&mut self, token: Token) -> Result<(), LlamaError> {
-        self.compute(&[token], true)
-    }
-
-    /// Whether a token ends the model's turn.
-    pub(crate) fn ends(&self, token: Token) -> bool {
-        self.vocabulary.is_eog(token)
-    }
-
-    /// The bytes that a token stands for; none for a control token. They need not be whole characters.
-    pub(crate) fn bytes(&self, token: Token) -> Vec<u8> {
-        self.vocabulary.token_to_piece(token, false, None)
-    }
-
-    fn compute(&mut self, tokens: &[Token], output: bool) -> Result<(), LlamaError> {
-        self.batch.clear();
-        for (index, &token) in tokens.iter().enumerate() {
-            let position = i32::try_from(self.computed.len() + index).unwrap_or(i32::MAX);
-            self.batch.add(token, position, &[0], output && index + 1 == tokens.len())?;
-        }
-        if let Err(error) = self.context.decode(&mut self.batch) {
-            // It is not known how much of the batch is in the cache.
-            self.forget_from(0);
-            return Err(error.into());
-        }
-        self.computed.extend_from_slice(tokens);
-        Ok(())
-    }
-
-    /// Keeps the first `length` tokens, or none where this kind of model can only forget everything. Returns how many
-    /// are left.
-    fn forget_from(&mut self, length: usize) -> usize {
-        let position = u32::try_from(length).ok();
-        if length > 0 && self.context.kv_cache_seq_rm(0, position, None).is_ok() {
-            self.computed.truncate(length);
-        } else {
-            self.context.clear_kv_cache();
-            self.computed.clear();
-        }
-        self.computed.len()
+    fn as_ptr(&self) -> *mut sys::llama_model {
+        // SAFETY: `LlamaModel` is declared as transparent over such a pointer.
+        unsafe { *std::ptr::from_ref(&self.inner).cast::<*mut sys::llama_model>() }
     }
 }
 
-/// Draws tokens.
-pub(crate) struct Sampler(LlamaSampler);
+fn vocabulary(model: &LlamaModel) -> Vocabulary {
+    let vocabulary = model.vocab();
+    let tokens = (0..vocabulary.n_tokens()).map(|id| {
+        let token = LlamaToken(id);
+        VocabularyToken { piece: vocabulary.token_to_piece(token, false, None), kind: kind(&vocabulary, token) }
+    });
+    Vocabulary::new(tokens)
+}
 
-impl Sampler {
-    /// A chain that begins with top-k: over a vocabulary of 150,000 tokens top-p alone costs 10 ms a token, behind a
-    /// top-k of 40 nothing that can be measured.
-    pub(crate) fn new(sampling: &Sampling) -> Self {
-        if sampling.temperature <= 0.0 {
-            return Self(LlamaSampler::greedy());
-        }
-        let mut chain = Vec::with_capacity(5);
-        if sampling.top_k > 0 {
-            chain.push(LlamaSampler::top_k(i32::try_from(sampling.top_k).unwrap_or(i32::MAX)));
-        }
-        if sampling.top_p < 1.0 {
-            chain.push(LlamaSampler::top_p(sampling.top_p, 1));
-        }
-        if sampling.min_p > 0.0 {
-            chain.push(LlamaSampler::min_p(sampling.min_p, 1));
-        }
-        chain.push(LlamaSampler::temp(sampling.temperature));
-        chain.push(LlamaSampler::dist(sampling.seed.map_or(ANY_SEED, fold)));
-        Self(LlamaSampler::chain_simple(chain))
+fn kind(vocabulary: &LlamaVocab<'_>, token: LlamaToken) -> TokenKind {
+    let attributes = vocabulary.attr(token);
+    let hidden = [LlamaTokenAttr::Control, LlamaTokenAttr::Unknown, LlamaTokenAttr::Unused];
+    if vocabulary.is_eog(token) {
+        TokenKind::End
+    } else if hidden.into_iter().any(|hidden| attributes.contains(hidden)) {
+        TokenKind::Control
+    } else if attributes.contains(LlamaTokenAttr::UserDefined) && is_markup(vocabulary, token) {
+        TokenKind::Markup
+    } else {
+        TokenKind::Text
     }
 }
 
-/// llama.cpp's word for a seed of its own choice (`LLAMA_DEFAULT_SEED` in llama.h).
-const ANY_SEED: u32 = u32::MAX;
+fn is_markup(vocabulary: &LlamaVocab<'_>, token: LlamaToken) -> bool {
+    vocabulary.text(token).is_some_and(|text| Markup::is_markup(&text.to_string_lossy()))
+}
 
-/// Makes 32 bits of 64, and never llama.cpp's word for "any seed".
-fn fold(seed: i64) -> u32 {
-    let seed = (seed as u64 ^ (seed as u64 >> 32)) as u32;
-    if seed == ANY_SEED { 0 } else { seed }
+fn markup_texts(vocabulary: &LlamaVocab<'_>) -> impl Iterator<Item = String> {
+    let user_defined =
+        vocabulary.tokens().filter(|&token| vocabulary.attr(token).contains(LlamaTokenAttr::UserDefined));
+    user_defined.filter_map(|token| Some(vocabulary.text(token)?.to_string_lossy().into_owned()))
 }
 
 /// llama.cpp is set up once in a process and stays.
 fn backend() -> &'static LlamaBackend {
     static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {
         // SAFETY: `log` has the signature that llama.cpp calls, needs no user data and is there as long as the program.
-        unsafe { llama_cpp_sys_2::llama_log_set(Some(log), std::ptr::null_mut()) };
+        unsafe { sys::llama_log_set(Some(log), std::ptr::null_mut()) };
+        #[cfg(feature = "dynamic-backends")]
+        load_backends();
         LlamaBackend::init().expect("nobody else sets llama.cpp up")
     });
     &BACKEND
+}
+
+/// Loads the variant of llama.cpp's code that is best for this processor, from where the program was installed or else
+/// from where it was built. Its own search would look into the working directory too, which anybody may have written to.
+#[cfg(feature = "dynamic-backends")]
+fn load_backends() {
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent);
+    let installed = beside.map(|folder| folder.join("../lib/groupchat"));
+    let folders = [beside.map(Path::to_owned), installed, sys::BACKENDS_DIR.map(std::path::PathBuf::from)];
+    let holds_backends = |folder: &std::path::PathBuf| {
+        std::fs::read_dir(folder).is_ok_and(|files| {
+            files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libggml-cpu"))
+        })
+    };
+    match folders.into_iter().flatten().find(holds_backends) {
+        Some(folder) => llama_cpp_2::llama_backend::load_backends_from_path(&folder),
+        None => tracing::error!(
+            "there are no libggml-cpu-*.so beside the program, in ../lib/groupchat or where it was built"
+        ),
+    }
 }
 
 thread_local! {
@@ -262,11 +216,17 @@ thread_local! {
     static COMPLAINT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-unsafe extern "C" fn log(level: llama_cpp_sys_2::ggml_log_level, text: *const c_char, _: *mut c_void) {
+/// Takes what llama.cpp complained of first, or `otherwise` where it did not.
+fn complaint(otherwise: &str) -> String {
+    let complaint = COMPLAINT.take();
+    if complaint.is_empty() { otherwise.to_owned() } else { complaint }
+}
+
+unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
     // SAFETY: llama.cpp passes a string that ends with 0 and outlives the call.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let line = text.trim();
-    if level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR {
+    if level == sys::GGML_LOG_LEVEL_ERROR {
         COMPLAINT.with_borrow_mut(|complaint| {
             if complaint.is_empty() {
                 line.clone_into(complaint);

@@ -12,7 +12,12 @@ pub(crate) struct Markup(Vec<String>);
 impl Markup {
     /// Picks the markup out of a vocabulary's user-defined tokens.
     pub(crate) fn among(user_defined: impl Iterator<Item = String>) -> Self {
-        Self(user_defined.filter(|token| token.len() > 2 && token.starts_with('<') && token.ends_with('>')).collect())
+        Self(user_defined.filter(|token| Self::is_markup(token)).collect())
+    }
+
+    /// Whether a user-defined token is markup.
+    pub(crate) fn is_markup(token: &str) -> bool {
+        token.len() > 2 && token.starts_with('<') && token.ends_with('>')
     }
 
     /// Cuts a text into parts, none of which holds a whole markup token: each is cut behind its `<`.

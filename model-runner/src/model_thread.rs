@@ -1,26 +1,27 @@
-//! The one thread that owns llama.cpp. It takes a request, draws its answer token by token, and takes the next.
+//! The one thread that owns llama.cpp. It loads the model, works on what is asked, lets the model go when nobody has asked
+//! for a while, and loads it again when somebody does.
 
 use std::{
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use chat::{
-    Thinking,
-    wire::{FinishReason, Usage},
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
 };
-use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    counters::Counters,
+    adapters::Adapters,
+    engine::{Engine, EngineOptions},
     gguf::GgufHeader,
-    job::{Event, Job, Prompt, Refusal},
-    llama::{LlamaError, Model, Sampler, Session, Token},
-    stop::{Passed, StopStrings},
-    turns,
-    utf8::Utf8Text,
+    job::{AdapterOrder, Event, Job, Refusal},
+    llama::Model,
+    metrics::Metrics,
+    waiting::Waiting,
 };
 
 /// Whether the model can answer.
@@ -31,190 +32,172 @@ pub(crate) enum ModelState {
     Ready {
         context: u32,
     },
+    /// It was let go, and is loaded again for the next request.
+    Resting {
+        context: u32,
+    },
     /// For good; with a sentence that says why.
     Failed(String),
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Job(Box<Job>),
+    Adapter(AdapterOrder),
 }
 
 /// What the thread is started with.
 pub(crate) struct ModelThread {
     pub(crate) file: PathBuf,
-    /// At most so many tokens; a model that was made for fewer gets fewer.
-    pub(crate) context: u32,
-    pub(crate) threads: u32,
-    pub(crate) jobs: mpsc::Receiver<Job>,
+    /// A model that was made for a shorter context gets a shorter one.
+    pub(crate) engine: EngineOptions,
+    /// Whether weights are copied into the order that a CPU kernel wants.
+    pub(crate) repack: bool,
+    /// After so long without a request the model is let go; none for never.
+    pub(crate) rest_after: Option<Duration>,
+    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) adapter_names: watch::Sender<Vec<String>>,
     pub(crate) state: watch::Sender<ModelState>,
-    pub(crate) counters: Arc<Counters>,
-    /// Once this is cancelled no job is begun; the one in hand is finished.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Once this is cancelled no job is begun; those in hand are finished.
     pub(crate) shutdown: CancellationToken,
 }
 
+/// Why a loaded model is not worked with any longer.
+#[derive(PartialEq, Eq)]
+enum Pause {
+    /// Nobody asked for a while.
+    Rest,
+    /// Nobody can ask any more.
+    End,
+}
+
 impl ModelThread {
-    /// Starts the thread. The receiver resolves when it ends: after all senders of jobs are gone, or after the model
+    /// Starts the thread. The receiver resolves when it ends: after all senders of calls are gone, or after the model
     /// failed.
     pub(crate) fn spawn(self) -> std::io::Result<(JoinHandle<()>, oneshot::Receiver<()>)> {
         let (ended, has_ended) = oneshot::channel();
+        let runtime = Handle::current();
         let thread = thread::Builder::new().name("llama.cpp".to_owned()).spawn(move || {
             // Dropped at the end, on a panic too.
             let _ended = ended;
-            self.run();
+            self.run(&runtime);
         })?;
         Ok((thread, has_ended))
     }
 
-    fn run(mut self) {
-        if let Err(sentence) = self.load_and_answer() {
-            self.state.send_replace(ModelState::Failed(sentence));
+    fn run(mut self, runtime: &Handle) {
+        let adapters = Adapters::new(self.adapter_names.clone());
+        let mut work = Work { first: None, waiting: Waiting::default(), adapters };
+        loop {
+            match self.load_and_work(&mut work, runtime) {
+                Ok(Pause::Rest) => {}
+                Ok(Pause::End) => return,
+                Err(sentence) => {
+                    self.state.send_replace(ModelState::Failed(sentence));
+                    return;
+                }
+            }
+            tracing::info!("nobody has asked for {:?}: the model is let go until somebody does", self.rest_after);
+            let Some(call) = self.calls.blocking_recv() else { return };
+            work.first = Some(call);
         }
     }
 
-    fn load_and_answer(&mut self) -> Result<(), String> {
+    fn load_and_work(&mut self, work: &mut Work, runtime: &Handle) -> Result<Pause, String> {
         let model = self.load().map_err(|reason| format!("cannot use {} as a model: {reason}", self.file.display()))?;
+        let model = Arc::new(model);
         if !model.has_token("<|im_start|>") {
             tracing::warn!("the model does not know ChatML: its answers to conversations will be poor");
         }
-        let length = self.context.min(model.longest_context());
-        let session = model.session(length, self.threads).map_err(|error| error.to_string())?;
-        let mut answering = Answering { session, length, thinking: model.thinking(), counters: &self.counters };
-        self.state.send_replace(ModelState::Ready { context: length });
-        while let Some(job) = self.jobs.blocking_recv() {
+        let metrics = Arc::clone(&self.metrics);
+        let mut engine = Engine::new(&model, &self.engine, &metrics).map_err(|error| error.to_string())?;
+        work.adapters.wake(&model);
+        self.metrics.loads.add(1);
+        self.state.send_replace(ModelState::Ready { context: engine.length() });
+        let pause = self.work(&mut engine, &model, work, runtime);
+        if pause == Pause::Rest {
+            self.state.send_replace(ModelState::Resting { context: engine.length() });
+        }
+        drop(engine);
+        work.adapters.rest();
+        self.metrics.memory.model.set(0);
+        self.metrics.memory.cache.set(0);
+        self.metrics.memory.cached_tokens.set(0);
+        Ok(pause)
+    }
+
+    fn work(&mut self, engine: &mut Engine<'_>, model: &Arc<Model>, work: &mut Work, runtime: &Handle) -> Pause {
+        if let Some(call) = work.first.take() {
+            work.note(call, model, engine);
+        }
+        loop {
+            if engine.is_idle() && work.waiting.is_empty() {
+                match self.wait(runtime) {
+                    Ok(call) => work.note(call, model, engine),
+                    Err(pause) => return pause,
+                }
+            }
+            while let Ok(call) = self.calls.try_recv() {
+                work.note(call, model, engine);
+            }
             if self.shutdown.is_cancelled() {
-                send(&job, Event::Stopping);
-            } else {
-                answering.answer(job);
+                work.waiting.drain().for_each(|job| job.send(Event::Stopping));
+            }
+            engine.admit(&mut work.waiting, &work.adapters);
+            engine.step(&work.adapters);
+            if work.adapters.has_retired() {
+                work.drop_unused(engine);
             }
         }
-        Ok(())
+    }
+
+    /// Waits for the next call, as long as the model is kept for it.
+    fn wait(&mut self, runtime: &Handle) -> Result<Call, Pause> {
+        let Some(patience) = self.rest_after else { return self.calls.blocking_recv().ok_or(Pause::End) };
+        match runtime.block_on(tokio::time::timeout(patience, self.calls.recv())) {
+            Ok(call) => call.ok_or(Pause::End),
+            Err(_) => Err(Pause::Rest),
+        }
     }
 
     fn load(&self) -> Result<Model, String> {
         GgufHeader::read(&self.file).map_err(|error| error.to_string())?;
-        Model::load(&self.file).map_err(|error| error.to_string())
+        Model::load(&self.file, self.repack).map_err(|error| error.to_string())
     }
 }
 
-struct Answering<'a> {
-    session: Session<'a>,
-    /// Of the context, in tokens.
-    length: u32,
-    thinking: Thinking,
-    counters: &'a Counters,
+/// What outlives a rest.
+struct Work {
+    /// What ended the rest.
+    first: Option<Call>,
+    waiting: Waiting,
+    adapters: Adapters,
 }
 
-/// How work on a job ended.
-enum Outcome {
-    Finished {
-        reason: FinishReason,
-        usage: Usage,
-    },
-    Refused(Refusal),
-    /// Nobody waits for it any more.
-    Cancelled,
-}
-
-impl Answering<'_> {
-    fn answer(&mut self, job: Job) {
-        self.counters.started.add(1);
-        let outcome = self.draw_answer(&job);
-        match &outcome {
-            Ok(Outcome::Cancelled) => self.counters.cancelled.add(1),
-            _ => self.counters.finished.add(1),
-        }
-        match outcome {
-            Ok(Outcome::Finished { reason, usage }) => send(&job, Event::Finished { reason, usage }),
-            Ok(Outcome::Refused(refusal)) => send(&job, Event::Refused(refusal)),
-            Ok(Outcome::Cancelled) => {}
-            Err(error) => {
-                tracing::error!("{error}");
-                send(&job, Event::Failed(error.to_string()));
+impl Work {
+    fn note(&mut self, call: Call, model: &Arc<Model>, engine: &mut Engine<'_>) {
+        match call {
+            Call::Job(job) => self.waiting.push(*job),
+            Call::Adapter(AdapterOrder::Load { name, path, done }) => {
+                answer(done, self.adapters.load(model, &name, &path));
+            }
+            Call::Adapter(AdapterOrder::Unload { name, done }) => {
+                answer(done, self.adapters.unload(&name));
             }
         }
+        self.drop_unused(engine);
     }
 
-    fn draw_answer(&mut self, job: &Job) -> Result<Outcome, LlamaError> {
-        let wanted = || !job.events.is_closed();
-        if !wanted() {
-            return Ok(Outcome::Cancelled);
-        }
-        let prompt = match self.prompt_tokens(&job.prompt) {
-            Ok(prompt) => prompt,
-            Err(refusal) => return Ok(Outcome::Refused(refusal)),
-        };
-        let before = prompt.len();
-        let prefilled = self.session.prefill(&prompt, wanted)?;
-        self.counters.reused_tokens.add(prefilled.reused);
-        if !prefilled.complete {
-            return Ok(Outcome::Cancelled);
-        }
-        self.counters.prompt_tokens.add(before - prefilled.reused);
-        send(job, Event::Started);
-        self.draw_tokens(job, before as u32)
-    }
-
-    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<Token>, Refusal> {
-        let (field, tokens) = match prompt {
-            Prompt::Raw(text) => ("prompt", self.session.raw_tokens(text)),
-            Prompt::Chat(messages) => {
-                let pieces = turns::pieces(messages, self.thinking)
-                    .ok_or_else(|| Refusal::new("messages", "there is no message to answer"))?;
-                ("messages", self.session.tokens(&pieces))
-            }
-        };
-        if tokens.is_empty() {
-            return Err(Refusal::new(field, "the prompt is empty"));
-        }
-        if tokens.len() >= self.length as usize {
-            return Err(Refusal::new(
-                field,
-                format!(
-                    "the prompt has {} tokens, and with at least one for the answer it must fit a context of {}",
-                    tokens.len(),
-                    self.length
-                ),
-            ));
-        }
-        Ok(tokens)
-    }
-
-    fn draw_tokens(&mut self, job: &Job, prompt_tokens: u32) -> Result<Outcome, LlamaError> {
-        let mut sampler = Sampler::new(&job.draw.sampling);
-        let mut text = Utf8Text::default();
-        let mut stops = StopStrings::new(job.draw.stops.clone());
-        let limit = (self.length - prompt_tokens).min(job.draw.max_tokens.unwrap_or(u32::MAX));
-        let finished = |reason, drawn| Outcome::Finished { reason, usage: Usage::new(prompt_tokens, drawn) };
-        for drawn in 1..=limit {
-            if job.events.is_closed() {
-                return Ok(Outcome::Cancelled);
-            }
-            let token = self.session.draw(&mut sampler);
-            self.counters.generated_tokens.add(1);
-            if self.session.ends(token) {
-                send_text(job, stops.finish());
-                return Ok(finished(FinishReason::Stop, drawn));
-            }
-            match stops.push(&text.push(&self.session.bytes(token))) {
-                Passed::On(text) => send_text(job, text),
-                Passed::Stopped(text) => {
-                    send_text(job, text);
-                    return Ok(finished(FinishReason::Stop, drawn));
-                }
-            }
-            if drawn < limit {
-                self.session.push(token)?;
-            }
-        }
-        send_text(job, stops.finish());
-        Ok(finished(FinishReason::Length, limit))
+    fn drop_unused(&mut self, engine: &mut Engine<'_>) {
+        let in_use: Vec<_> = engine.adapters_in_use().collect();
+        self.adapters.drop_unused(&in_use);
+        engine.forget_adapters(&self.adapters);
     }
 }
 
-fn send_text(job: &Job, text: String) {
-    if !text.is_empty() {
-        send(job, Event::Text(text));
-    }
-}
-
-fn send(job: &Job, event: Event) {
-    // The channel has room for all events of a job, so this fails only where nobody listens any more, which is looked
-    // at before the next token.
-    drop(job.events.try_send(event));
+fn answer(done: oneshot::Sender<Result<(), Refusal>>, result: Result<(), Refusal>) {
+    // Who asked may be gone by now; the order was carried out all the same.
+    drop(done.send(result));
 }

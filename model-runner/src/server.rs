@@ -4,29 +4,44 @@ use std::{future::IntoFuture, io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    counters::Counters,
-    http::{self, Runner},
+    base::Base,
+    engine::EngineOptions,
+    http::{self, Queue, Runner},
+    metrics::Metrics,
     model_thread::{ModelState, ModelThread},
 };
 
+/// Calls that may be on their way to the model thread beside the requests that wait: adapters to be loaded.
+const ORDERS: usize = 8;
+
 /// What to serve, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
-    /// The GGUF file.
+    /// The model, in GGUF format.
     pub model: PathBuf,
-    /// The length of the context in tokens; a model that was made for fewer gets fewer.
+    /// Length of the context in tokens, of all requests in hand and all that is kept together; a model that was made for
+    /// fewer gets fewer.
     pub context: u32,
+    /// How many requests are worked on at once; over 0.
+    pub parallel: usize,
     /// Threads for llama.cpp.
     pub threads: u32,
-    /// How many requests may wait, the one in hand not counted; over 0.
+    /// Whether weights are copied into the order that a CPU kernel wants: faster for single tokens, slower for prompts
+    /// where the processor has AVX-512, and as much memory again as those weights take.
+    pub repack: bool,
+    /// How many requests may wait, those in hand not counted; over 0.
     pub queue: usize,
     /// How long a request may take, waiting included.
     pub time_limit: Duration,
+    /// After so long without a request the model is let go; none for never.
+    pub rest_after: Option<Duration>,
+    /// What clients must show as a bearer token; none for anybody may ask, and nobody may change the adapters.
+    pub api_key: Option<String>,
     /// The time in seconds since 1970, for the answers' `created`.
     pub now: fn() -> u64,
 }
@@ -45,31 +60,42 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-/// Serves until `shutdown` is cancelled: then the request in hand is finished, those that wait are told to go, and it
-/// returns. The listener answers from the start; the model is loaded meanwhile.
+/// Serves until `shutdown` is cancelled: then the requests in hand are finished, those that wait are told to go, and it
+/// returns. The listener answers from the start; requests wait while the model is loaded.
 ///
 /// # Errors
 /// [`ServeError`] where it ends for another reason. A model that cannot be used ends it at once.
 pub async fn serve(listener: TcpListener, options: Options, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let (jobs, waiting) = mpsc::channel(options.queue);
+    let (calls, received) = mpsc::channel(options.queue + ORDERS);
     let (state, model_state) = watch::channel(ModelState::Loading);
-    let counters = Arc::new(Counters::default());
+    let (adapter_names, adapters) = watch::channel(Vec::new());
+    let metrics = Arc::new(Metrics::default());
     let runner = Arc::new(Runner {
-        model_id: model_id(&options.model),
+        base: Base::new(options.model.clone()),
         started_at: (options.now)(),
         now: options.now,
-        jobs,
+        context: options.context,
+        queue: Queue {
+            calls,
+            capacity: options.queue,
+            places: Arc::new(Semaphore::new(options.queue)),
+            lesser_places: Arc::new(Semaphore::new(options.queue.div_ceil(2))),
+        },
         state: model_state.clone(),
-        counters: Arc::clone(&counters),
+        adapters,
+        metrics: Arc::clone(&metrics),
         time_limit: options.time_limit,
+        api_key: options.api_key,
     });
     let (thread, thread_ended) = ModelThread {
         file: options.model,
-        context: options.context,
-        threads: options.threads,
-        jobs: waiting,
+        engine: EngineOptions { context: options.context, parallel: options.parallel, threads: options.threads },
+        repack: options.repack,
+        rest_after: options.rest_after,
+        calls: received,
+        adapter_names,
         state,
-        counters,
+        metrics,
         shutdown: shutdown.clone(),
     }
     .spawn()?;
@@ -90,9 +116,4 @@ pub async fn serve(listener: TcpListener, options: Options, shutdown: Cancellati
         _ if !shutdown.is_cancelled() => Err(ServeError::ModelThread),
         _ => Ok(()),
     }
-}
-
-/// The file's name without folder and ending.
-fn model_id(path: &std::path::Path) -> String {
-    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

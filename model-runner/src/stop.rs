@@ -34,8 +34,8 @@ impl StopStrings {
     }
 
     /// Gives what was held back, when no more text comes.
-    pub(crate) fn finish(self) -> String {
-        self.held
+    pub(crate) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
 
     /// Where the stop string begins that is complete first; of several that end there, the longest. The earliest start

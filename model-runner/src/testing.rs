@@ -1,9 +1,14 @@
 //! Tiny models of random weights, made by our own code: nothing is downloaded for a test.
 //!
-//! They load in llama.cpp like any other and answer nonsense, quickly. Behind the feature `testing`.
+//! They load in llama.cpp like any other and answer nonsense, quickly. And a way for a benchmark to draw tokens without
+//! a model. Behind the feature `testing`.
 
 mod gguf_writer;
+mod sampler_bench;
+mod shape;
 mod tiny;
 
 pub use gguf_writer::GgufWriter;
+pub use sampler_bench::SamplerBench;
+pub use shape::Shape;
 pub use tiny::TinyModel;

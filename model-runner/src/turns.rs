@@ -20,6 +20,13 @@ pub(crate) fn pieces(messages: &[ChatMessage], thinking: Thinking) -> Option<Vec
     Some(pieces)
 }
 
+/// The pieces of a conversation whose last turn is not finished. None where there is no turn.
+pub(crate) fn open_pieces(messages: &[ChatMessage]) -> Option<Vec<Piece<'_>>> {
+    let mut pieces = pieces(messages, Thinking::None)?;
+    pieces.pop();
+    Some(pieces)
+}
+
 fn open(role: Role) -> Piece<'static> {
     Piece::Control(match role {
         Role::System => "<|im_start|>system\n",

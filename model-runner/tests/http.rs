@@ -28,9 +28,8 @@ async fn a_whole_answer_and_a_streamed_one_are_the_same_text() {
     let served = Served::start().await;
     let sampled = json!({"messages": [{"role": "user", "content": "hello"}], "seed": 7, "max_tokens": 40});
     for request in [greedy("hello", 40), sampled] {
-        served.forget().await;
+        served.warm(&request).await;
         let whole: ChatCompletion = served.chat(&request).await;
-        served.forget().await;
         let events = served.stream("/v1/chat/completions", &request).await;
         let (done, chunks) = events.split_last().unwrap();
         assert_eq!(done, "[DONE]");
@@ -48,9 +47,8 @@ async fn a_whole_answer_and_a_streamed_one_are_the_same_text() {
 async fn a_completion_goes_on_from_text_and_can_be_streamed_with_a_count() {
     let served = Served::start().await;
     let request = json!({"model": "tiny", "prompt": "once upon", "temperature": 0, "max_tokens": 20});
-    served.forget().await;
+    served.warm(&request).await;
     let whole: Completion = served.post("/v1/completions", &request).await.json().await.unwrap();
-    served.forget().await;
     let request = with(request, json!({"stream_options": {"include_usage": true}}));
     let events = served.stream("/v1/completions", &request).await;
     let chunks: Vec<Completion> =
@@ -66,8 +64,8 @@ async fn a_completion_goes_on_from_text_and_can_be_streamed_with_a_count() {
 async fn a_seed_repeats_an_answer_and_another_seed_does_not() {
     let served = Served::start().await;
     let ask = async |seed: i64| {
-        served.forget().await;
         let request = json!({"messages": [{"role": "user", "content": "hi"}], "seed": seed, "max_tokens": 30});
+        served.warm(&request).await;
         served.chat(&request).await.choices[0].message.content.clone()
     };
     let first = ask(1).await;
@@ -78,13 +76,12 @@ async fn a_seed_repeats_an_answer_and_another_seed_does_not() {
 #[tokio::test]
 async fn the_answer_ends_before_a_stop_string() {
     let served = Served::start().await;
-    served.forget().await;
+    served.warm(&greedy("stop here", 60)).await;
     let full = served.chat(&greedy("stop here", 60)).await.choices[0].message.content.clone();
     let characters: Vec<char> = full.chars().collect();
     for start in (4..characters.len() - 3).step_by(5) {
         let stop: String = characters[start..start + 3].iter().collect();
         let request = with(greedy("stop here", 60), json!({"stop": [stop, "never comes"]}));
-        served.forget().await;
         let stopped = served.chat(&request).await;
         assert_eq!(stopped.choices[0].message.content, full[..full.find(&stop).unwrap()]);
         assert_eq!(stopped.choices[0].finish_reason, Some(FinishReason::Stop));
@@ -145,7 +142,7 @@ async fn a_prompt_that_begins_like_the_last_is_not_computed_again() {
 
 #[tokio::test]
 async fn a_full_queue_turns_requests_away_at_once() {
-    let served = Served::start().await;
+    let served = Served::with(TinyModel::default(), |options| options.parallel = 1).await;
     let (_in_hand, _) = served.begin_stream(&greedy("long", 30_000)).await;
     let waiting = tokio::spawn(served.request("/v1/chat/completions", &greedy("next", 1)).send());
     served.health_until(|health| health.queue_length == 1).await;
@@ -201,9 +198,8 @@ async fn only_whole_characters_are_sent() {
             let request = json!({"messages": [{"role": "user", "content": content}], "temperature": 1.6, "top_k": 0,
                                  "seed": seed, "max_tokens": 48});
             let (whole, events) = runtime.block_on(async {
-                served.forget().await;
+                served.warm(&request).await;
                 let whole = served.chat(&request).await;
-                served.forget().await;
                 (whole, served.stream("/v1/chat/completions", &request).await)
             });
             let whole = &whole.choices[0].message.content;
@@ -288,8 +284,8 @@ async fn wrong_requests_are_answered_with_a_sentence() {
         chat,
         with(greedy("x", 1), json!({"model": "gpt-4"})).to_string(),
         expect![[r#"
-        404 Not Found (model_not_found model)
-        the model gpt-4 is not here; ask for tiny, or for none"#]],
+            404 Not Found (model_not_found model)
+            the model gpt-4 is not here; ask for one of these, or for none: tiny"#]],
     )
     .await;
     check_error(
@@ -312,7 +308,7 @@ async fn wrong_requests_are_answered_with_a_sentence() {
     .await;
     check_error(&served, "/v2", "{}", expect![[r#"
         404 Not Found (not_found)
-        there is no POST /v2; there are POST /v1/chat/completions, POST /v1/completions, GET /v1/models and GET /health"#]]).await;
+        there is no POST /v2; there are POST /v1/chat/completions, /v1/completions, /v1/prefill, /v1/score, /v1/load_lora_adapter and /v1/unload_lora_adapter, and GET /v1/models, /health and /metrics"#]]).await;
     show_error(
         served.get(chat).await,
         expect![[r#"

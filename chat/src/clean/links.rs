@@ -27,6 +27,11 @@ pub fn remove(line: &str) -> String {
     kept.trim().to_owned()
 }
 
+/// Whether a text holds what [`remove`] would remove.
+pub fn holds_link(text: &str) -> bool {
+    text.split(' ').any(|word| link_start(word).is_some())
+}
+
 fn separate(kept: &mut String, word: &str) {
     if !kept.is_empty() && !word.is_empty() {
         kept.push(' ');
@@ -79,6 +84,7 @@ mod tests {
 
     fn check(lines: &[&str], expected: Expect) {
         let shown: String = lines.iter().map(|line| format!("{line} -> {}\n", remove(line))).collect();
+        assert!(lines.iter().all(|line| holds_link(line) == (remove(line) != *line)));
         expected.assert_eq(&shown);
     }
 

@@ -28,6 +28,21 @@ impl ApiError {
         Self { field: Some(refusal.field), ..error }
     }
 
+    pub(super) fn wrong_field(field: &'static str, sentence: impl Into<String>) -> Self {
+        Self::refused(&Refusal::new(field, sentence))
+    }
+
+    pub(super) fn wrong_key() -> Self {
+        let sentence = "this server wants its key as Authorization: Bearer KEY, and this is not it";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", sentence)
+    }
+
+    pub(super) fn needs_a_key() -> Self {
+        let sentence =
+            "adapters are only changed for who shows a key; start the runner with one in MODEL_RUNNER_API_KEY";
+        Self::new(StatusCode::FORBIDDEN, "no_api_key", sentence)
+    }
+
     pub(super) fn not_json(reason: &serde_json::Error) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is not such a request: {reason}"))
     }
@@ -40,7 +55,7 @@ impl ApiError {
         let error = Self::new(
             StatusCode::NOT_FOUND,
             "model_not_found",
-            format!("the model {asked} is not here; ask for {here}, or for none"),
+            format!("the model {asked} is not here; ask for one of these, or for none: {here}"),
         );
         Self { field: Some("model"), ..error }
     }
@@ -50,8 +65,8 @@ impl ApiError {
             StatusCode::NOT_FOUND,
             "not_found",
             format!(
-                "there is no {method} {path}; there are POST /v1/chat/completions, POST /v1/completions, \
-                 GET /v1/models and GET /health"
+                "there is no {method} {path}; there are POST /v1/chat/completions, /v1/completions, /v1/prefill, \
+                 /v1/score, /v1/load_lora_adapter and /v1/unload_lora_adapter, and GET /v1/models, /health and /metrics"
             ),
         )
     }
@@ -66,10 +81,6 @@ impl ApiError {
             QUEUE_FULL,
             format!("{capacity} requests wait already; ask again in a moment"),
         )
-    }
-
-    pub(super) fn loading() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "the model is being loaded; GET /health says when it is")
     }
 
     pub(super) fn stopping() -> Self {

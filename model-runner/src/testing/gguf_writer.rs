@@ -1,6 +1,8 @@
-//! Writes GGUF version 3 with tensors in F32: as much of the format as a tiny model needs.
+//! Writes GGUF version 3: as much of the format as models of random weights need.
 
 const ALIGNMENT: usize = 32;
+/// ggml's number for F32.
+const F32: u32 = 0;
 
 /// Collects values and tensors and gives the file's bytes.
 #[derive(Debug)]
@@ -59,15 +61,27 @@ impl GgufWriter {
         self.values.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
 
-    /// Adds a tensor. The first of `dimensions` is the length of a row.
+    /// Adds a value as it stands in another file: its type and its bytes.
+    pub fn value(&mut self, key: &str, kind: u32, bytes: &[u8]) {
+        self.key(key, kind);
+        self.values.extend(bytes);
+    }
+
+    /// Adds a tensor of F32. The first of `dimensions` is the length of a row.
     pub fn tensor(&mut self, name: &str, dimensions: &[usize], elements: &[f32]) {
         assert_eq!(dimensions.iter().product::<usize>(), elements.len(), "{name}");
+        let bytes: Vec<u8> = elements.iter().flat_map(|element| element.to_le_bytes()).collect();
+        self.blocks(name, dimensions, F32, &bytes);
+    }
+
+    /// Adds a tensor of any type of ggml, as the bytes of its blocks.
+    pub fn blocks(&mut self, name: &str, dimensions: &[usize], kind: u32, bytes: &[u8]) {
         put_text(&mut self.tensors, name);
         self.tensors.extend((dimensions.len() as u32).to_le_bytes());
         self.tensors.extend(dimensions.iter().flat_map(|&length| (length as u64).to_le_bytes()));
-        self.tensors.extend(0_u32.to_le_bytes());
+        self.tensors.extend(kind.to_le_bytes());
         self.tensors.extend((self.data.len() as u64).to_le_bytes());
-        self.data.extend(elements.iter().flat_map(|element| element.to_le_bytes()));
+        self.data.extend(bytes);
         pad(&mut self.data);
         self.tensor_count += 1;
     }

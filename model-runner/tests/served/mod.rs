@@ -45,9 +45,13 @@ impl Served {
         let mut options = Options {
             model: file,
             context: 32_768,
+            parallel: 4,
             threads: 1,
+            repack: false,
             queue: 1,
             time_limit: Duration::from_secs(60),
+            rest_after: None,
+            api_key: None,
             now: || 1_600_000_000,
         };
         change(&mut options);
@@ -87,11 +91,13 @@ impl Served {
         response.json().await.unwrap()
     }
 
-    /// Makes the runner forget the last prompt. What is computed in batches of another shape is rounded otherwise, so only
-    /// answers that begin from nothing are the same to the last character.
-    pub async fn forget(&self) {
-        let request = json!({"prompt": "\u{1}", "max_tokens": 1, "temperature": 0});
-        assert_eq!(self.post("/v1/completions", &request).await.status(), 200);
+    /// Brings the prompt of a request into the cache. What is computed in batches of another shape is rounded otherwise,
+    /// so only answers that begin from the same place are the same to the last character.
+    pub async fn warm(&self, request: &Value) {
+        let mut request = request.clone();
+        request["max_tokens"] = json!(0);
+        let path = if request.get("prompt").is_some() { "/v1/completions" } else { "/v1/chat/completions" };
+        assert_eq!(self.post(path, &request).await.status(), 200);
     }
 
     /// The data of all events of a streamed answer.
