@@ -161,7 +161,8 @@ pub struct Model {
     pub api_key: Option<SecretString>,
     /// A file that holds the key.
     pub api_key_file: Option<PathBuf>,
-    /// The name of the model on that server, where it serves several.
+    /// With a URL, the name of the model on that server, where it serves several; with neither path nor URL, the model of
+    /// the models folder that is served.
     pub name: Option<String>,
     /// Threads of our runner; none for one per physical core.
     pub threads: Option<u32>,
@@ -256,6 +257,28 @@ pub fn default_data_folder() -> anyhow::Result<PathBuf> {
     };
     Ok(base.join("groupchat"))
 }
+
+/// The hub that models come from.
+#[derive(Debug, Clone)]
+pub struct HubSettings {
+    /// Its address.
+    pub endpoint: String,
+    /// The token that opens what it does not give to everybody.
+    pub token: Option<SecretString>,
+}
+
+impl HubSettings {
+    /// What HF_ENDPOINT and HF_TOKEN say, the variables that the hub's own tools read.
+    pub fn from_environment() -> Self {
+        Self {
+            endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
+            token: variable("HF_TOKEN").map(SecretString::from),
+        }
+    }
+}
+
+/// The hub where none is named.
+const HUB: &str = "https://huggingface.co";
 
 #[expect(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
 fn variable(name: &str) -> Option<String> {

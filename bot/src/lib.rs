@@ -13,6 +13,7 @@ pub mod director;
 pub mod doctor;
 pub mod event;
 pub mod import;
+pub mod models;
 pub mod platform;
 pub mod quotas;
 pub mod reactions;

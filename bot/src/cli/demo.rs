@@ -78,6 +78,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         page: Some(page),
         discord: None,
         model,
+        awaited: None,
         limits: Limits::default(),
         learning: Learning::default(),
         grace: TimeDelta::zero(),

@@ -8,6 +8,7 @@ use super::{ConfigArgs, database::Database, import::data_folder, run::discord_se
 use crate::{
     config::{ApiMessages, Config, Model, Web},
     doctor::Finding,
+    models::{Catalogue, ModelsFolder, chosen},
     platform::discord,
     runner::RunnerClient,
 };
@@ -24,7 +25,7 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
         }
     };
     tell(vec![database(&config).await]);
-    tell(vec![model(config.model.clone()).await]);
+    tell(vec![model(&config).await]);
     tell(web(&config.web).await);
     tell(vec![training(&config)]);
     match discord_settings(&config) {
@@ -58,8 +59,8 @@ async fn database(config: &Config) -> Finding {
     }
 }
 
-async fn model(model: Model) -> Finding {
-    match model {
+async fn model(config: &Config) -> Finding {
+    match config.model.clone() {
         Model { path: Some(path), .. } => match model_runner::GgufHeader::read(&path) {
             Ok(_) => Finding::fine("model", format!("{} can be read", path.display())),
             Err(error) => Finding::wrong("model", error.to_string(), "set model.path to a whole GGUF file"),
@@ -74,12 +75,41 @@ async fn model(model: Model) -> Finding {
                 }
             }
         }
-        Model { .. } => Finding::note(
-            "model",
-            "none is set, so personas speak with Markov chains of what their members wrote",
-            "set model.path to a GGUF file, or model.url to a server",
-        ),
+        Model { name, .. } => model_of_the_folder(name.as_deref(), config)
+            .unwrap_or_else(|error| Finding::wrong("model", format!("{error:#}"), "see `groupchat model list`")),
     }
+}
+
+/// The model that is served where neither a file nor a server is named.
+fn model_of_the_folder(name: Option<&str>, config: &Config) -> anyhow::Result<Finding> {
+    let folder = ModelsFolder::below(&data_folder(None, config)?);
+    let source = chosen(name, &Catalogue::shipped(), &folder)?;
+    let fetch_anew = format!("`groupchat model rm {0}` and `groupchat model pull {0}` bring it anew", source.name);
+    let Some(held) = folder.held(&source.label)? else {
+        return Ok(Finding::note(
+            "model",
+            format!("{} is not here, so personas speak with Markov chains of what their members wrote", source.name),
+            format!(
+                "`groupchat model pull {}` fetches it; or set model.path to a GGUF file, or model.url to a server",
+                source.name
+            ),
+        ));
+    };
+    let (name, path) = (&source.name, held.path.display());
+    if let Some(record) = held.record.as_ref().filter(|_| !held.is_whole()) {
+        let what = format!("{name} has {} bytes, and had {} when it came: {path}", held.size, record.size);
+        return Ok(Finding::wrong("model", what, fetch_anew));
+    }
+    Ok(match model_runner::GgufHeader::read(&held.path) {
+        Err(error) => Finding::wrong("model", format!("{name}: {error} ({path})"), fetch_anew),
+        Ok(_) if held.record.is_none() => {
+            Finding::fine("model", format!("{name} is served; {path} can be read, and was put there by hand"))
+        }
+        Ok(_) => Finding::fine(
+            "model",
+            format!("{name} is served; {path} is as long as it came (`groupchat model verify` reads every byte)"),
+        ),
+    })
 }
 
 async fn web(web: &Web) -> Vec<Finding> {

@@ -5,6 +5,8 @@ mod demo;
 mod doctor;
 mod import;
 mod lock;
+mod model;
+mod offer;
 mod run;
 mod serve;
 
@@ -32,6 +34,8 @@ enum Command {
     Run(ConfigArgs),
     /// Read chat exports into the history.
     Import(import::ImportArgs),
+    /// Fetch, check and list models.
+    Model(model::ModelArgs),
     /// Say what is wrong with a set-up, and how to mend it.
     Doctor(ConfigArgs),
     /// Serve a model on this machine; `run` and `demo` start this by themselves.
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => with_runtime(done(demo::run(args))),
         Command::Run(args) => with_runtime(done(run::run(args))),
         Command::Doctor(args) => with_runtime(done(doctor::run(args))),
+        Command::Model(args) => with_runtime(done(model::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),
     };
     result.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use super::{
     database::Database,
     import::data_folder,
     lock::DataLock,
+    offer::Offer,
     serve::{Service, WebPage},
     shutdown_on_signal, start_logging,
 };
@@ -37,6 +38,8 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
     let data = data_folder(None, &config)?;
     let _lock = config.database.url.is_none().then(|| DataLock::take(&data)).transpose()?;
     let listener = listen(&config.web).await?;
+    let Some(offer) = shutdown.run_until_cancelled(Offer::make(&config.model, &data)).await else { return Ok(()) };
+    let Offer { model, awaited, wanted } = offer?;
     let database = Database::open(config.database.url.as_ref(), &data).await?;
     let page = match listener {
         Some(listener) => Some(lobby(&database.store, listener, &config.web).await?),
@@ -46,14 +49,27 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
         database,
         page,
         discord,
-        model: config.model,
+        model,
+        awaited,
         limits: config.quotas,
         learning: Learning { from_discord_api: config.training.discord_api_messages == ApiMessages::Permitted },
         grace: TimeDelta::days(config.people.grace_days.into()),
         clock: Clock::system(),
-        shutdown,
+        shutdown: shutdown.clone(),
     };
-    service.run().await
+    let serving = async {
+        let served = service.run().await;
+        // Where it failed nobody else ends the pull.
+        shutdown.cancel();
+        served
+    };
+    let fetching = async {
+        if let Some(wanted) = wanted {
+            shutdown.run_until_cancelled(wanted.fetch()).await;
+        }
+    };
+    let (served, _) = tokio::join!(serving, fetching);
+    served
 }
 
 async fn listen(web: &Web) -> anyhow::Result<Option<TcpListener>> {

@@ -1,6 +1,10 @@
 //! What `demo` and `run` have in common: the app with its platforms, from start to shutdown.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -24,6 +28,9 @@ use crate::{
     voice::Voice,
 };
 
+/// How often it is looked whether the model has come that was not there at the start.
+const LOOK_FOR_MODEL: Duration = Duration::from_secs(2);
+
 /// A web page to be served.
 pub(super) struct WebPage {
     /// Where it listens.
@@ -42,6 +49,8 @@ pub(super) struct Service {
     pub page: Option<WebPage>,
     pub discord: Option<discord::Settings>,
     pub model: Model,
+    /// Where neither path nor URL is set: the file that is served once it is there.
+    pub awaited: Option<PathBuf>,
     pub limits: Limits,
     pub learning: Learning,
     pub grace: TimeDelta,
@@ -52,7 +61,7 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service { database, page, discord, model, limits, learning, grace, clock, shutdown } = self;
+        let Service { database, page, discord, model, awaited, limits, learning, grace, clock, shutdown } = self;
         let store = database.store.clone();
         if database.is_ours_alone() {
             // Nobody else can be speaking: what a killed process held is free.
@@ -64,7 +73,7 @@ impl Service {
         };
         // The database and the runner are looked after until the rooms have finished, since finishing needs them.
         let finished = CancellationToken::new();
-        let (voice, runner) = voice(model, &finished)?;
+        let (voice, runner) = voice(model, awaited, &finished)?;
         let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
         let web =
             page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
@@ -128,25 +137,39 @@ impl Service {
 }
 
 /// The voice that a configuration asks for, and what keeps it alive.
-fn voice(model: Model, finished: &CancellationToken) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
-    let (voice, process) = match model {
-        Model { path: Some(path), threads, context, .. } => {
+fn voice(
+    model: Model,
+    awaited: Option<PathBuf>,
+    finished: &CancellationToken,
+) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
+    let (voice, process) = match (model, awaited.clone()) {
+        (Model { path: Some(path), threads, context, .. }, _)
+        | (Model { url: None, threads, context, .. }, Some(path)) => {
+            // Until somebody runs the process its channel is empty, and the Markov chains speak.
             let process = RunnerProcess::new(RunnerOptions { model: path, threads, context });
             (Voice::runner(process.client()), Some(process))
         }
-        Model { url: Some(url), api_key, name, .. } => {
+        (Model { url: Some(url), api_key, name, .. }, _) => {
             let client = RunnerClient::new(&url, api_key, name).context("in the configuration: model.url")?;
             (Voice::remote(client), None)
         }
-        Model { .. } => (Voice::markov(), None),
+        (Model { .. }, None) => (Voice::markov(), None),
     };
     let finished = finished.clone();
     let keep_alive = async move {
-        if let Some(process) = process {
+        let Some(process) = process else { return };
+        if finished.run_until_cancelled(arrival(awaited.as_deref())).await.is_some() {
             process.run(finished).await;
         }
     };
     Ok((voice, keep_alive))
+}
+
+/// Returns once a file that is awaited is there, whoever brings it: this process or a `groupchat model pull` beside it.
+async fn arrival(file: Option<&Path>) {
+    while file.is_some_and(|file| !file.exists()) {
+        tokio::time::sleep(LOOK_FOR_MODEL).await;
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a process begins with a seed that nobody can guess")]
