@@ -179,7 +179,7 @@ impl<R: FnMut(Event) + Send> Pull<'_, R> {
             if tries >= patience.tries || after > patience.longest {
                 return Err(error.into());
             }
-            (self.report)(Event::Again { why: chain(&error), after });
+            (self.report)(Event::Again { why: with_cause(&error), after });
             sleep(after).await;
         }
     }
@@ -309,14 +309,8 @@ async fn place(folder: &ModelsFolder, source: &Source, part: Part, clock: &Clock
     held.ok_or_else(|| disk(io::Error::from(io::ErrorKind::NotFound)))
 }
 
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
+/// An error and what it goes back to, in one line; what lies between are the layers of a library.
+fn with_cause(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.last().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }

@@ -37,7 +37,8 @@ fn rows(place: &Place, held: &[Held]) -> anyhow::Result<Vec<Row>> {
         _ => None,
     };
     let note = |label: &Label| {
-        let marks = [(*label == default.label, "default"), (served.as_ref() == Some(label), "in use")];
+        let is_here = held.iter().any(|held| held.label == *label);
+        let marks = [(*label == default.label, "default"), (is_here && served.as_ref() == Some(label), "in use")];
         marks.iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
     };
     let mut rows = Vec::new();
