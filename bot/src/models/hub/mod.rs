@@ -5,17 +5,23 @@
 //! since the token is for the hub alone and what the hub says stands on the answer that redirects. It must not know where
 //! the bytes go. See <https://huggingface.co/docs/huggingface_hub/package_reference/file_download>.
 
+mod error;
+mod headers;
+
 use std::time::Duration;
 
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
-    header::{self, HeaderMap, HeaderValue},
+    header::{self, HeaderValue},
     redirect::Policy,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+pub use self::error::HubError;
+use self::headers::{Told, is_the_rest, retry_after, text};
+pub(super) use self::{error::Retry, headers::Found};
 use super::Source;
 
 /// How often the way to a file may lead elsewhere.
@@ -57,154 +63,6 @@ pub struct Hub {
     pub patience: Patience,
 }
 
-/// What the hub says of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Its length in bytes.
-    pub size: u64,
-    /// What changes when the file does.
-    pub etag: String,
-    /// The commit of the repository.
-    pub commit: Option<String>,
-}
-
-impl Found {
-    /// The SHA-256 of the file, which the etag of every large file is. Mirrors may send something else.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        (self.etag.len() == 64 && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(&self.etag)
-    }
-}
-
-/// Why the hub did not give what it was asked for, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    /// There is no connection. It may come back.
-    #[error("{host} cannot be reached; look at the connection, or name a mirror in HF_ENDPOINT")]
-    Unreachable {
-        /// Who.
-        host: String,
-        /// Why.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// It broke, and can be gone on with.
-    #[error("the connection to {host} broke; `groupchat model pull` goes on where it was")]
-    Broken {
-        /// With whom.
-        host: String,
-        /// Why.
-        #[source]
-        source: Option<reqwest::Error>,
-    },
-    /// Nothing came for too long. It can be gone on with.
-    #[error("{host} sent nothing for {} seconds; `groupchat model pull` goes on where it was", .waited.as_secs_f32())]
-    Stalled {
-        /// Who.
-        host: String,
-        /// How long.
-        waited: Duration,
-    },
-    /// It wants fewer requests.
-    #[error("{host} wants fewer requests (429){}; HF_TOKEN with a token of your account raises the limit",
-        .retry_after.map_or_else(|| "; wait some minutes".to_owned(), |wait| format!("; wait {} seconds", wait.as_secs())))]
-    Busy {
-        /// Who.
-        host: String,
-        /// When to come again, if it says so.
-        retry_after: Option<Duration>,
-    },
-    /// It does not work at present.
-    #[error("{host} does not work at present ({status}); try again later, or name a mirror in HF_ENDPOINT")]
-    Trouble {
-        /// Who.
-        host: String,
-        /// Its answer.
-        status: StatusCode,
-    },
-    /// The file is another one now: what is here of it is of no use.
-    #[error("the file was changed on the hub meanwhile; pull it again")]
-    Changed,
-    /// It cannot go on from where we were: what is here of it is of no use.
-    #[error("{0} cannot send the rest of the file; pull it again")]
-    NoRest(String),
-    /// It gives the file to some people only.
-    #[error(
-        "{host} does not give {file} to everybody ({status}): accept its terms on {page}, make a token in your \
-        account's settings there, and set HF_TOKEN to it"
-    )]
-    Locked {
-        /// Who.
-        host: String,
-        /// What.
-        file: String,
-        /// Its answer.
-        status: StatusCode,
-        /// The repository's page.
-        page: String,
-    },
-    /// It does not take the token.
-    #[error(
-        "{host} does not take the token in HF_TOKEN ({status}) for {file}; set a valid one that may read it, or unset it"
-    )]
-    BadToken {
-        /// Who.
-        host: String,
-        /// What.
-        file: String,
-        /// Its answer.
-        status: StatusCode,
-    },
-    /// There is no such file or repository; the sentence says what there is.
-    #[error("{0}")]
-    Missing(String),
-    /// An answer that means nothing here.
-    #[error("{host} answered {what}, which no hub does; is HF_ENDPOINT right?")]
-    Strange {
-        /// Who.
-        host: String,
-        /// With what.
-        what: String,
-    },
-    /// It leads somewhere where nobody should go.
-    #[error("{host} leads {whereto}; this is not followed")]
-    Astray {
-        /// Who.
-        host: String,
-        /// Where.
-        whereto: String,
-    },
-}
-
-/// Whether another try makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
-    /// With the usual pauses.
-    Soon,
-    /// After this time at least.
-    After(Duration),
-    Never,
-}
-
-impl HubError {
-    pub(super) fn retry(&self) -> Retry {
-        match self {
-            HubError::Busy { retry_after: Some(wait), .. } => Retry::After(*wait),
-            HubError::Unreachable { .. }
-            | HubError::Broken { .. }
-            | HubError::Stalled { .. }
-            | HubError::Busy { .. }
-            | HubError::Trouble { .. }
-            | HubError::Changed
-            | HubError::NoRest(_) => Retry::Soon,
-            HubError::Locked { .. }
-            | HubError::BadToken { .. }
-            | HubError::Missing(_)
-            | HubError::Strange { .. }
-            | HubError::Astray { .. } => Retry::Never,
-        }
-    }
-}
-
 /// The bytes of a file, as they come.
 pub(super) struct Body {
     response: Response,
@@ -232,42 +90,6 @@ impl Body {
     pub(super) fn ended_early(&self) -> HubError {
         HubError::Broken { host: self.host.clone(), source: None }
     }
-}
-
-/// What headers have said of a file so far.
-#[derive(Debug, Default)]
-struct Told {
-    size: Option<u64>,
-    etag: Option<String>,
-    commit: Option<String>,
-}
-
-impl Told {
-    /// What the hub itself says, on any of its answers.
-    fn by_the_hub(&mut self, headers: &HeaderMap) {
-        self.size = self.size.or_else(|| text(headers, "x-linked-size")?.parse().ok());
-        self.etag = self.etag.take().or_else(|| text(headers, "x-linked-etag").map(unquoted));
-        self.commit = self.commit.take().or_else(|| text(headers, "x-repo-commit").map(str::to_owned));
-    }
-
-    /// What the answer with the bytes says; it counts where the hub said nothing, as for small files.
-    fn by_the_answer(&mut self, headers: &HeaderMap) {
-        self.size = self.size.or_else(|| text(headers, "content-length")?.parse().ok());
-        self.etag = self.etag.take().or_else(|| text(headers, "etag").map(unquoted));
-    }
-
-    fn found(self) -> Option<Found> {
-        let etag = self.etag.filter(|etag| !etag.is_empty() && etag.len() <= 256)?;
-        Some(Found { size: self.size.filter(|size| *size > 0)?, etag, commit: self.commit })
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn unquoted(etag: &str) -> String {
-    etag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 impl Hub {
@@ -476,17 +298,6 @@ fn host(url: &Url) -> String {
 fn is_this_machine(url: &Url) -> bool {
     let name = url.host_str().unwrap_or_default();
     name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// `Retry-After` in seconds. The hub writes no date there.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Whether an answer holds the bytes from `from` to the end of a file of `size`, as in `bytes 5-9/10`.
-fn is_the_rest(headers: &HeaderMap, from: u64, size: u64) -> bool {
-    let range = text(headers, "content-range").and_then(|range| range.strip_prefix("bytes ")).unwrap_or_default();
-    range == format!("{from}-{}/{size}", size.saturating_sub(1))
 }
 
 #[cfg(test)]
