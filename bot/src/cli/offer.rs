@@ -66,15 +66,24 @@ impl Offer {
         }
         let wanted = wants(&model, &source, &folder).await?;
         if !wanted {
-            tracing::info!(
-                "no model is here, so Markov chains speak; `groupchat model pull {}` fetches one ({}), which speaks as soon as \
-                 it is there",
-                source.name,
-                size(&source)
-            );
+            say_how(&source, &folder)?;
         }
         Ok(Self { model, awaited: Some(file), wanted: wanted.then_some(Wanted { source, folder }) })
     }
+}
+
+/// Says in the log how to come to a model later.
+fn say_how(source: &Source, folder: &ModelsFolder) -> anyhow::Result<()> {
+    let (name, size) = (&source.name, size(source));
+    tracing::info!(
+        "{name} is not here, so Markov chains speak; `groupchat model pull {name}` fetches it ({size}), and it speaks as soon \
+         as it is there"
+    );
+    let others: Vec<String> = folder.all()?.into_iter().map(|held| held.label.to_string()).collect();
+    if !others.is_empty() {
+        tracing::info!("other models are here: {}; model.name or model.path chooses one of them", others.join(", "));
+    }
+    Ok(())
 }
 
 /// Asks whoever sits at the terminal, unless they said no before or there are models here already.

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use axum::http::StatusCode;
 use bot::models::{Event, Patience, Pulled};
 use tokio::sync::{oneshot, watch};
 
@@ -78,6 +79,15 @@ async fn a_range_that_was_not_asked_for_is_not_appended() {
 }
 
 #[tokio::test]
+async fn a_rest_that_is_refused_is_begun_anew() {
+    let tester = Tester::new().await;
+    tester.hub.faults([Fault::Cut(100_000), Fault::Status(StatusCode::RANGE_NOT_SATISFIABLE)]);
+    tester.pull().await.unwrap();
+    assert!(tester.is_whole());
+    assert_eq!(tester.hub.ranges(), [None, from(100_000), None]);
+}
+
+#[tokio::test]
 async fn wrong_bytes_are_thrown_away() {
     let tester = Tester::new().await;
     for fault in [Fault::Wrong, Fault::TooMany] {
@@ -145,6 +155,23 @@ async fn a_file_that_changes_while_it_comes_is_never_mixed() {
     tester.bytes = new;
     assert!(tester.is_whole());
     assert_eq!(tester.hub.ranges(), [None, None]);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_between_the_question_and_the_bytes_is_asked_for_again() {
+    let mut tester = Tester::new().await;
+    let mut new = model();
+    *new.last_mut().unwrap() ^= 1;
+    let (hub, changed, mut why) = (tester.hub.clone(), new.clone(), Vec::new());
+    let report = |event| match event {
+        Event::Begins { .. } => hub.put(TINY, changed.clone()),
+        Event::Again { why: reason, .. } => why.push(reason),
+        _ => {}
+    };
+    tester.pull_with(&tester.client(None), report).await.unwrap();
+    tester.bytes = new;
+    assert!(tester.is_whole());
+    assert!(why.len() == 1 && why[0].contains("was changed on the hub meanwhile"), "{why:?}");
 }
 
 #[tokio::test]

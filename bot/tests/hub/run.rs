@@ -127,7 +127,7 @@ async fn a_model_that_is_fetched_beside_it_speaks_without_a_restart() {
     let bot = Bot::start(tester.program(["run"])).await;
     bot.comes_to_speak_with("Markov").await;
     let log = bot.log.lock().unwrap().clone();
-    assert!(log.contains("`groupchat model pull qwen3-0.6b:q4_k_m` fetches one (396.71 MB)"), "{log}");
+    assert!(log.contains("`groupchat model pull qwen3-0.6b:q4_k_m` fetches it (396.71 MB)"), "{log}");
     assert!(tester.hub.seen().is_empty(), "without a terminal nothing is fetched");
     let (success, _, stderr) = tester.run(&["model", "pull"]).await;
     assert!(success, "{stderr}");
