@@ -83,6 +83,17 @@ async fn a_refusal_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_is_not_begun() {
+    let tester = Tester::new().await;
+    tester.hub.lies_about_the_size(1 << 60);
+    let sentence = tester.refusal().await;
+    let folder = tester.folder();
+    assert!(sentence.starts_with(&format!("{} has room for ", folder.path().display())), "{sentence}");
+    assert!(sentence.contains("crew/tiny-GGUF/tiny.gguf needs 1.15 EB more; make room"), "{sentence}");
+    assert!(tester.hub.ranges().is_empty());
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_not_called_a_missing_one() {
     let tester = Tester::new().await;
     tester.hub.wants_token("hf_secret");

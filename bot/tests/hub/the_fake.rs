@@ -71,6 +71,7 @@ struct World {
     files: BTreeMap<String, Bytes>,
     /// Instead of the right one.
     etag: Option<String>,
+    size: Option<u64>,
     /// The token without which nothing is given.
     gate: Option<String>,
     refusals: VecDeque<Refusal>,
@@ -127,6 +128,10 @@ impl FakeHub {
 
     pub fn lies_about_the_etag(&self, etag: &str) {
         self.with(|world| world.etag = Some(etag.to_owned()));
+    }
+
+    pub fn lies_about_the_size(&self, size: u64) {
+        self.with(|world| world.size = Some(size));
     }
 
     pub fn wants_token(&self, token: &str) {
@@ -199,7 +204,7 @@ async fn at_the_hub(State((world, elsewhere)): Shared, request: Request) -> Resp
     let etag = world.etag.clone().unwrap_or_else(|| sha256(bytes));
     let redirect = Response::builder()
         .status(StatusCode::FOUND)
-        .header("x-linked-size", bytes.len())
+        .header("x-linked-size", world.size.unwrap_or(bytes.len() as u64))
         .header("x-linked-etag", format!("\"{etag}\""))
         .header("x-repo-commit", "0123456789abcdef0123456789abcdef01234567")
         .header(header::LOCATION, format!("{elsewhere}/{key}?signature=secret-{}", world.seen.len()));
