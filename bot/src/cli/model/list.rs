@@ -6,7 +6,7 @@ use anyhow::Context;
 use indicatif::DecimalBytes;
 
 use super::Place;
-use crate::models::{Held, Label, Source, chosen};
+use crate::models::{Entry, Held, Label, Source, chosen};
 
 /// A line of the table.
 struct Row {
@@ -20,6 +20,11 @@ struct Row {
 pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let held = place.folder.all().with_context(|| format!("cannot read {}", place.folder.path().display()))?;
     print(&rows(place, &held)?);
+    println!();
+    for entry in &place.catalogue.models {
+        let Entry { name, about, parameters, context, licence, .. } = entry;
+        println!("{name}: {about} {parameters} parameters, context of {context} tokens, {licence}.");
+    }
     let model = &place.config.model;
     match (&model.path, &model.url) {
         (Some(path), _) => println!("\nmodel.path is set: {} is served", path.display()),
