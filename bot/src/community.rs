@@ -122,9 +122,13 @@ impl Knowledge {
         self.lock().markov.reply(member, &texts, topic, temperature, rng)
     }
 
-    /// A cleaner for a room where these names are known.
-    pub fn cleaner(&self, names: Vec<String>) -> Cleaner {
-        let scripts: ScriptSet = self.lock().scripts.scripts();
+    /// What the group writes in.
+    pub fn scripts(&self) -> ScriptSet {
+        self.lock().scripts.scripts()
+    }
+
+    /// A cleaner for a room where these names are known and these scripts are written.
+    pub fn cleaner(&self, names: Vec<String>, scripts: ScriptSet) -> Cleaner {
         Cleaner::new(names, scripts, MAX_REPLY_CHARS)
     }
 

@@ -1,14 +1,18 @@
 //! Where words come from: the model runner where there is one, the members' Markov chains otherwise.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use chat::{Message, Persona, RoomSettings, prompt};
+use chat::{Message, Persona, RoomId, RoomSettings, ScriptSet, prompt};
 use rand::Rng;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     community::Knowledge,
-    runner::{Draw, RunnerClient, RunnerError},
+    runner::{Draw, Extras, Priority, RunnerClient, RunnerError},
 };
 
 /// The most tokens of a reply.
@@ -20,6 +24,13 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a supervisor may take to notice that its child is gone.
 const NOTICE_TIME: Duration = Duration::from_millis(500);
 
+/// How many windows are shown to the runner at once, so that its queue is left to replies. Each room waits with its
+/// latest window alone.
+const PREFILLS: usize = 4;
+
+/// How long a window waits for its turn to be shown. What is older than that was answered or has changed.
+const PREFILL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is to be said.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -29,6 +40,12 @@ pub struct Request<'a> {
     pub window: &'a [Message],
     /// With what topic and sampling.
     pub settings: &'a RoomSettings,
+    /// Where.
+    pub room: RoomId,
+    /// In what scripts.
+    pub scripts: &'a ScriptSet,
+    /// Whether somebody waits for it.
+    pub priority: Priority,
 }
 
 /// The source of words of one process.
@@ -36,24 +53,39 @@ pub struct Request<'a> {
 pub struct Voice {
     runner: Option<watch::Receiver<Option<RunnerClient>>>,
     is_remote: bool,
+    /// What lets windows be shown ahead; none where they are not to be.
+    prefills: Option<Arc<Semaphore>>,
 }
 
 impl Voice {
     /// Markov chains only.
     pub fn markov() -> Self {
-        Self { runner: None, is_remote: false }
+        Self { runner: None, is_remote: false, prefills: None }
     }
 
     /// The runner that this channel holds whenever there is one, Markov chains while there is none.
     pub fn runner(runner: watch::Receiver<Option<RunnerClient>>) -> Self {
-        Self { runner: Some(runner), is_remote: false }
+        Self { runner: Some(runner), ..Self::markov() }.with_prefill()
     }
 
-    /// A server that somebody else looks after.
+    /// A server that somebody else looks after. One on another machine may want money for what it computes: windows are
+    /// not shown to it ahead unless [`Voice::with_prefill`] says so.
     pub fn remote(client: RunnerClient) -> Self {
         // The channel's other end is gone, so what it holds never changes.
+        let is_near = client.is_on_this_machine();
         let (_, runner) = watch::channel(Some(client));
-        Self { is_remote: true, ..Self::runner(runner) }
+        let voice = Self { is_remote: true, ..Self::runner(runner) };
+        if is_near { voice } else { voice.without_prefill() }
+    }
+
+    /// The same, showing the runner ahead what it is going to be asked about.
+    pub fn with_prefill(self) -> Self {
+        Self { prefills: Some(Arc::new(Semaphore::new(PREFILLS))), ..self }
+    }
+
+    /// The same, showing the runner nothing before somebody speaks.
+    pub fn without_prefill(self) -> Self {
+        Self { prefills: None, ..self }
     }
 
     /// Whether somebody else looks after the server, so that what it is shown leaves our hands.
@@ -67,6 +99,20 @@ impl Voice {
             Some(client) => client.model_name(),
             None => "Markov chain".to_owned(),
         }
+    }
+
+    /// Begins to show the runner what a room's next prompt will begin with (see [`prompt::prefix`]), and stops when the
+    /// handle is dropped. None where that is not wanted or the runner is away. What comes of it is nobody's concern: a
+    /// reply that finds nothing prepared only takes longer.
+    pub fn prefill(&self, prefix: &str, room: RoomId) -> Option<AbortOnDropHandle<()>> {
+        let (client, prefills) = (self.client()?, self.prefills.clone()?);
+        let (prefix, room) = (prefix.to_owned(), cache_key(room));
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let Ok(Ok(_turn)) = timeout(PREFILL_PATIENCE, prefills.acquire_owned()).await else { return };
+            if let Err(error) = client.prefill(&prefix, &room).await {
+                tracing::debug!(%error, "a window could not be shown to the model runner ahead");
+            }
+        })))
     }
 
     /// Draws one reply, raw as it comes. None where there is nothing to say, which is not an error: the room goes on.
@@ -90,6 +136,12 @@ impl Voice {
             max_tokens: MAX_TOKENS,
             seed: rng.random(),
             stop: vec!["\n".to_owned()],
+            extras: Extras {
+                room: Some(cache_key(request.room)),
+                priority: request.priority,
+                scripts: request.scripts.clone(),
+                no_urls: true,
+            },
         };
         let first = match client.complete(&prompt, &draw).await {
             Ok(text) => return Some(text),
@@ -123,4 +175,9 @@ impl Voice {
         }
         self.client()
     }
+}
+
+/// What a room is called towards the runner.
+fn cache_key(room: RoomId) -> String {
+    format!("room-{room}")
 }

@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{LEASE, Shared},
     community::Knowledge,
-    director::{self, Memory, TurnPlan},
+    director::{self, Memory, TurnPlan, Why},
     platform::{Arrival, Platform, Post, PostError, Typing},
+    runner::Priority,
     voice::Request,
 };
 
@@ -177,7 +178,7 @@ impl Carrier {
         let before = self.stored(|| store.messages_before(room, key, WINDOW_LEN as u32)).await;
         let Some(before) = before.filter(|_| self.cast.contains(&written.persona.id)) else { return End::default() };
         self.window = Window::new(before);
-        let Some(text) = self.draw(&written.persona).await else { return End::default() };
+        let Some(text) = self.draw(&written.persona, Priority::Awaited).await else { return End::default() };
         match self.platform.edit(&self.room, key, &text).await {
             Ok(()) => {
                 let voice = self.shared.voice.describe();
@@ -197,15 +198,22 @@ impl Carrier {
         tokio::time::sleep(plan.delay).await;
         let began = self.now();
         self.show_typing(persona, Some("")).await;
-        Some((self.draw(persona).await?, began))
+        // What personas say among themselves gives way to what a human waits for.
+        let priority = match plan.why {
+            Why::Addressed | Why::Answer | Why::Asked => Priority::Awaited,
+            Why::Exchange | Why::Idle => Priority::Idle,
+        };
+        Some((self.draw(persona, priority).await?, began))
     }
 
     /// Draws until there is something that a member could have posted and that nobody of ours has said lately.
-    async fn draw(&mut self, persona: &Persona) -> Option<String> {
-        let cleaner = self.knowledge.cleaner(self.known_names());
+    async fn draw(&mut self, persona: &Persona, priority: Priority) -> Option<String> {
+        let scripts = self.knowledge.scripts();
+        let cleaner = self.knowledge.cleaner(self.known_names(), scripts.clone());
         let window: Vec<Message> = self.window.messages().cloned().collect();
         for _ in 0..DRAWS {
-            let request = Request { persona, window: &window, settings: &self.settings };
+            let (room, settings) = (self.room.id, &self.settings);
+            let request = Request { persona, window: &window, settings, room, scripts: &scripts, priority };
             let raw = self.shared.voice.speak(&request, &self.knowledge, &mut self.rng).await?;
             match cleaner.clean(&persona.name, &raw) {
                 Ok(text) if self.is_new(&text) => return Some(text),

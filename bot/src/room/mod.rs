@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{MemberId, Message, MessageKey, Persona, PersonaId, RoomSettings, Window};
+use chat::{MemberId, Message, MessageKey, Persona, PersonaId, RoomSettings, Window, prompt};
 use chrono::{DateTime, Utc};
 use rand_chacha::ChaCha8Rng;
 use store::{Room, Store};
@@ -20,7 +20,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
 use crate::{
@@ -111,6 +111,16 @@ pub(crate) struct RoomTask {
     /// Whether something was dropped from the mailbox, or the history could not be read: it is read again.
     missed: Arc<AtomicBool>,
     recovered: bool,
+    /// The window that the runner was last shown ahead.
+    prefill: Option<Prefill>,
+}
+
+/// What the runner is being shown, or was.
+struct Prefill {
+    /// What every prompt over the window begins with.
+    prefix: String,
+    /// Held for its end: a newer window takes its place, and then nobody needs it any more.
+    _task: AbortOnDropHandle<()>,
 }
 
 impl RoomTask {
@@ -147,6 +157,7 @@ impl RoomTask {
             idle_not_before: None,
             missed,
             recovered: false,
+            prefill: None,
         }
     }
 
@@ -155,6 +166,7 @@ impl RoomTask {
         let shutdown = self.shared.shutdown.clone();
         loop {
             self.catch_up().await;
+            self.prefill();
             self.next();
             let wake = self.sleep();
             tokio::select! {
@@ -233,6 +245,19 @@ impl RoomTask {
                     self.missed.store(true, Ordering::Relaxed);
                 }
             }
+        }
+    }
+
+    /// Shows the runner the window as soon as it changes: by the time somebody has decided to speak it knows the room.
+    /// While it is away nothing is shown, and the next thing that happens shows it.
+    fn prefill(&mut self) {
+        if self.cast.is_empty() || !self.platform.is_ready(&self.room) {
+            return;
+        }
+        let prefix = prompt::prefix(&prompt::lines(&self.window));
+        if self.prefill.as_ref().is_none_or(|shown| shown.prefix != prefix) {
+            let task = self.shared.voice.prefill(&prefix, self.room.id);
+            self.prefill = task.map(|task| Prefill { prefix, _task: task });
         }
     }
 

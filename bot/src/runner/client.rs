@@ -1,10 +1,13 @@
 //! Asks a model server for a reply.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::Duration,
+};
 
 use chat::{
-    Sampling,
-    wire::{ChatMessage, ChatRequest, DrawOptions},
+    Sampling, ScriptSet,
+    wire::{ChatMessage, ChatRequest, DrawOptions, RunnerStatus},
 };
 use reqwest::{RequestBuilder, Response, StatusCode, Url, header::RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
@@ -30,6 +33,40 @@ pub struct Draw {
     pub seed: u64,
     /// The reply ends before the first of these.
     pub stop: Vec<String>,
+    /// What only our own runner is told: others may refuse a request with a field that they do not know.
+    pub extras: Extras,
+}
+
+/// What our own runner can take care of beyond what every server can.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Extras {
+    /// An opaque name for the room, under which its prompt is kept for its next request.
+    pub room: Option<String>,
+    /// Who goes first where several wait.
+    pub priority: Priority,
+    /// The scripts that the reply may use.
+    pub scripts: ScriptSet,
+    /// Whether the reply must hold no address of a web page.
+    pub no_urls: bool,
+}
+
+/// Who goes first where several wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Awaited,
+    /// Nobody would miss it.
+    Idle,
+}
+
+/// What has been found out about a server. All clones of a client share it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Whether it is our own runner; empty until it has said so.
+    is_ours: OnceLock<bool>,
+    /// Whether it has no path to prefill.
+    pub(super) lacks_prefill: AtomicBool,
 }
 
 /// Why there is no reply, and so what to do.
@@ -73,7 +110,9 @@ pub struct RunnerClient {
     /// Without a path.
     base: String,
     api_key: Option<SecretString>,
-    model: Option<String>,
+    pub(super) model: Option<String>,
+    is_on_this_machine: bool,
+    pub(super) known: Arc<Known>,
 }
 
 impl RunnerClient {
@@ -90,12 +129,24 @@ impl RunnerClient {
         }
         let base = url.as_str().trim_end_matches('/').trim_end_matches("/v1").to_owned();
         let mut http = reqwest::Client::builder().connect_timeout(CONNECT_TIME);
-        if is_this_machine(&url) {
+        let is_on_this_machine = is_this_machine(&url);
+        if is_on_this_machine {
             // A proxy from the environment is for the world outside.
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| bad(error.to_string()))?;
-        Ok(Self { http, base, api_key, model })
+        Ok(Self { http, base, api_key, model, is_on_this_machine, known: Arc::default() })
+    }
+
+    /// The same, for a server that is known to be our own runner.
+    pub(super) fn ours(self) -> Self {
+        let known = Known { is_ours: OnceLock::from(true), ..Known::default() };
+        Self { known: Arc::new(known), ..self }
+    }
+
+    /// Whether the server's address is one of this machine.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.is_on_this_machine
     }
 
     /// What answers, for people: the model's name, or the server's address where no name is set.
@@ -111,9 +162,9 @@ impl RunnerClient {
         let request = ChatRequest {
             model: self.model.clone(),
             messages: vec![ChatMessage::user(prompt)],
-            options: options(draw),
+            options: if self.is_ours().await { all_options(draw) } else { options(draw) },
         };
-        let request = self.http.post(format!("{}/v1/chat/completions", self.base)).json(&request);
+        let request = self.post("/v1/chat/completions").json(&request);
         let response = self.send(request.timeout(REPLY_TIME)).await?;
         let body: Value = response.json().await.map_err(transport)?;
         // Only what is needed is read: servers differ in the rest. An assistant that says nothing may say null.
@@ -124,24 +175,65 @@ impl RunnerClient {
         }
     }
 
-    /// Succeeds once the server can answer. A server that has no such path but answers is taken to be ready.
+    /// Succeeds once the server can answer; one that rests can, after a moment. A server that has no such path but
+    /// answers is taken to be ready.
     ///
     /// # Errors
     /// [`RunnerError::Unavailable`] while it cannot be reached or loads its model; others as for a request.
     pub async fn health(&self) -> Result<(), RunnerError> {
-        let request = self.http.get(format!("{}/health", self.base));
-        match self.send(request.timeout(HEALTH_TIME)).await {
-            Ok(_) | Err(RunnerError::Rejected { .. }) => Ok(()),
-            Err(error) => Err(error),
+        let response = match self.send(self.get("/health").timeout(HEALTH_TIME)).await {
+            Ok(response) => response,
+            Err(RunnerError::Rejected { .. }) => {
+                self.known.is_ours.get_or_init(|| false);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let body = response.bytes().await.map_err(transport)?;
+        let health: Value = serde_json::from_slice(&body).unwrap_or_default();
+        // No other server counts there what it does. Another version of ours may count other things.
+        let is_ours = *self.known.is_ours.get_or_init(|| health["counters"].is_object());
+        match serde_json::from_value(health["status"].clone()) {
+            Ok(RunnerStatus::Loading) if is_ours => Err(RunnerError::Unavailable("it loads its model".to_owned())),
+            Ok(RunnerStatus::Failed) if is_ours => {
+                Err(RunnerError::Broken(health["error"].as_str().unwrap_or("it does not say why").to_owned()))
+            }
+            // One that rests loads its model again with the next request.
+            Ok(RunnerStatus::Loading | RunnerStatus::Failed | RunnerStatus::Ready | RunnerStatus::Resting) | Err(_) => {
+                Ok(())
+            }
         }
     }
 
-    async fn send(&self, mut request: RequestBuilder) -> Result<Response, RunnerError> {
-        if let Some(key) = &self.api_key {
-            request = request.bearer_auth(key.expose_secret());
+    /// Whether the server is our own runner. It is asked once; one that cannot be asked now is none for now.
+    async fn is_ours(&self) -> bool {
+        if self.known.is_ours.get().is_none() {
+            // Whatever is wrong with it, the request that this is for will tell.
+            drop(self.health().await);
         }
-        let response = request.send().await.map_err(transport)?;
+        self.known.is_ours.get().copied().unwrap_or(false)
+    }
+
+    pub(super) fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base))
+    }
+
+    pub(super) fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.base))
+    }
+
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, RunnerError> {
+        let response = self.send_for_any_answer(request).await?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    /// The answer, whatever its status.
+    pub(super) async fn send_for_any_answer(&self, request: RequestBuilder) -> Result<Response, RunnerError> {
+        let request = match &self.api_key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        };
+        request.send().await.map_err(transport)
     }
 }
 
@@ -158,12 +250,27 @@ fn options(draw: &Draw) -> DrawOptions {
     }
 }
 
+fn all_options(draw: &Draw) -> DrawOptions {
+    let Extras { room, priority, scripts, no_urls } = &draw.extras;
+    DrawOptions {
+        prompt_cache_key: room.clone(),
+        priority: Some(match priority {
+            Priority::Awaited => 0,
+            Priority::Idle => 1,
+        }),
+        timeout: Some(REPLY_TIME.as_secs_f32()),
+        allowed_scripts: scripts.clone(),
+        no_urls: Some(*no_urls),
+        ..options(draw)
+    }
+}
+
 fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn transport(error: reqwest::Error) -> RunnerError {
+pub(super) fn transport(error: reqwest::Error) -> RunnerError {
     if error.is_connect() {
         RunnerError::Unavailable(root_cause(&error))
     } else if error.is_timeout() {
@@ -181,7 +288,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 async fn refusal(response: Response) -> RunnerError {
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let sentence = sentence(status, &response.bytes().await.unwrap_or_default());
+    refusal_of(status, retry_after, &response.bytes().await.unwrap_or_default())
+}
+
+pub(super) fn refusal_of(status: StatusCode, retry_after: Option<u64>, body: &[u8]) -> RunnerError {
+    let sentence = sentence(status, body);
     match (status, retry_after.map(Duration::from_secs)) {
         (StatusCode::TOO_MANY_REQUESTS, retry_after) => {
             RunnerError::Busy { retry_after: retry_after.unwrap_or(DEFAULT_RETRY_AFTER) }
@@ -203,7 +314,13 @@ fn sentence(status: StatusCode, body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Json, Router, http::HeaderMap, response::IntoResponse, routing::post};
+    use axum::{
+        Json, Router,
+        http::HeaderMap,
+        response::IntoResponse,
+        routing::{get, post},
+    };
+    use chat::scripts::Script;
     use expect_test::{Expect, expect};
     use serde_json::json;
     use tokio::net::TcpListener;
@@ -211,7 +328,18 @@ mod tests {
     use super::*;
 
     fn draw() -> Draw {
-        Draw { sampling: Sampling::default(), max_tokens: 9, seed: u64::MAX, stop: vec!["\n".to_owned()] }
+        Draw {
+            sampling: Sampling::default(),
+            max_tokens: 9,
+            seed: u64::MAX,
+            stop: vec!["\n".to_owned()],
+            extras: Extras {
+                room: Some("room-17".to_owned()),
+                priority: Priority::Idle,
+                scripts: ScriptSet::only([Script::Latin]),
+                no_urls: true,
+            },
+        }
     }
 
     /// A client of a server that answers every chat request in the same way.
@@ -267,15 +395,47 @@ mod tests {
         .await;
     }
 
-    #[tokio::test]
-    async fn the_request_is_one_user_turn_with_its_sampling() {
+    /// A server that answers with what it was asked.
+    fn echo() -> Router {
         let echo = async |headers: HeaderMap, body: String| {
             let authorization = headers["authorization"].to_str().unwrap();
             Json(json!({"choices": [{"message": {"content": format!("{authorization} {body}")}}]}))
         };
-        let client = serve(Router::new().route("/v1/chat/completions", post(echo)), Some("secret")).await;
+        Router::new().route("/v1/chat/completions", post(echo))
+    }
+
+    /// What our runner says of itself, as far as it matters.
+    fn health(status: &str) -> Value {
+        json!({"status": status, "model": "m", "counters": {"started": 0}})
+    }
+
+    #[tokio::test]
+    async fn the_request_is_one_user_turn_with_its_sampling() {
+        let client = serve(echo(), Some("secret")).await;
         let sent = client.complete("Respond as Bo:", &draw()).await.unwrap();
         expect![[r#"Bearer secret {"messages":[{"role":"user","content":"Respond as Bo:"}],"max_tokens":9,"temperature":0.9,"top_p":0.95,"top_k":40,"seed":2147483647,"stop":["\n"]}"#]].assert_eq(&sent);
+    }
+
+    #[tokio::test]
+    async fn only_our_own_runner_is_told_what_others_might_refuse() {
+        let ours = echo().route("/health", get(async || Json(health("ready"))));
+        let sent = serve(ours, Some("secret")).await.complete("hi", &draw()).await.unwrap();
+        let extras = expect![[r#","allowed_scripts":["latin"],"no_urls":true,"prompt_cache_key":"room-17","priority":1,"timeout":60.0}"#]];
+        extras.assert_eq(&sent[sent.find(r#","allowed"#).unwrap_or(0)..]);
+        // llama-server's health, and a server that cannot be asked for it.
+        for other in [get(async || Json(json!({"status": "ok"}))), get(async || StatusCode::SERVICE_UNAVAILABLE)] {
+            let sent =
+                serve(echo().route("/health", other), Some("secret")).await.complete("hi", &draw()).await.unwrap();
+            assert!(sent.ends_with(r#""stop":["\n"]}"#), "{sent}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_runner_that_rests_is_ready_and_one_that_loads_is_not() {
+        for (status, is_ready) in [("ready", true), ("resting", true), ("loading", false), ("failed", false)] {
+            let client = serve(Router::new().route("/health", get(async move || Json(health(status)))), None).await;
+            assert_eq!(client.health().await.is_ok(), is_ready, "{status}");
+        }
     }
 
     #[tokio::test]

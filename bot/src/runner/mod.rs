@@ -3,7 +3,8 @@
 //! The client speaks to any server with OpenAI's interface. Neither knows what the words are for.
 
 mod client;
+mod prefill;
 mod process;
 
-pub use client::{BadAddress, Draw, RunnerClient, RunnerError};
+pub use client::{BadAddress, Draw, Extras, Priority, RunnerClient, RunnerError};
 pub use process::{RunnerOptions, RunnerProcess};

@@ -1,10 +1,11 @@
-//! A model runner that answers what it is told to, over real HTTP in OpenAI's form, and remembers what it was asked.
+//! A model runner that answers what it is told to, over real HTTP in OpenAI's form, and remembers what it was asked. It
+//! is our own runner, unless it is made somebody else's.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
 };
 
@@ -23,6 +24,15 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 struct Script {
     answers: Mutex<VecDeque<Result<String, StatusCode>>>,
     prompts: watch::Sender<Vec<String>>,
+    /// The latest request for a reply.
+    request: Mutex<Value>,
+    /// What was shown ahead, in either way.
+    prefills: watch::Sender<Vec<String>>,
+    /// What the path for that answers; 404 for that there is none.
+    prefill_status: AtomicU16,
+    prefill_gate: watch::Sender<bool>,
+    prefills_given_up: watch::Sender<usize>,
+    is_foreign: AtomicBool,
     asked: AtomicUsize,
     gate: watch::Sender<bool>,
     /// Cancelled when a request that waits at the gate is given up by its client.
@@ -37,10 +47,16 @@ pub struct FakeRunner {
 
 impl FakeRunner {
     pub async fn start() -> Self {
-        let script = Arc::new(Script { gate: watch::Sender::new(true), ..Script::default() });
+        let script = Arc::new(Script {
+            gate: watch::Sender::new(true),
+            prefill_gate: watch::Sender::new(true),
+            prefill_status: AtomicU16::new(200),
+            ..Script::default()
+        });
         let app = Router::new()
             .route("/v1/chat/completions", post(complete))
-            .route("/health", get(|| async { Json(json!({ "status": "ready" })) }))
+            .route("/v1/prefill", post(prefill))
+            .route("/health", get(health))
             .with_state(script.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -80,10 +96,92 @@ impl FakeRunner {
     pub async fn a_request_was_given_up(&self) {
         self.script.given_up.cancelled().await;
     }
+
+    /// Makes it a server that knows nothing of ours, before anybody has asked it anything.
+    pub fn is_foreign(&self) {
+        self.script.is_foreign.store(true, Ordering::SeqCst);
+        self.script.prefill_status.store(404, Ordering::SeqCst);
+    }
+
+    /// What it answers to what is shown ahead.
+    pub fn answers_prefills_with(&self, status: u16) {
+        self.script.prefill_status.store(status, Ordering::SeqCst);
+    }
+
+    /// Whether it gets done with what is shown ahead.
+    pub fn set_prefilling(&self, open: bool) {
+        self.script.prefill_gate.send_replace(open);
+    }
+
+    /// What it was shown ahead.
+    pub fn prefills(&self) -> Vec<String> {
+        self.script.prefills.borrow().clone()
+    }
+
+    /// Waits until it was shown a window that ends with this line.
+    pub async fn is_shown(&self, line: &str) -> String {
+        let wanted = format!("{line}\n\n");
+        let mut prefills = self.script.prefills.subscribe();
+        let shown =
+            prefills.wait_for(|prefills| prefills.iter().any(|prefix| prefix.ends_with(&wanted))).await.unwrap();
+        shown.iter().find(|prefix| prefix.ends_with(&wanted)).unwrap().clone()
+    }
+
+    /// Waits until so many windows were taken back before it was done with them.
+    pub async fn prefills_were_given_up(&self, times: usize) {
+        self.script.prefills_given_up.subscribe().wait_for(|given_up| *given_up >= times).await.unwrap();
+    }
+
+    /// The latest request for a reply, as it came.
+    pub fn request(&self) -> Value {
+        self.script.request.lock().unwrap().clone()
+    }
+}
+
+async fn health(State(script): State<Arc<Script>>) -> Json<Value> {
+    if script.is_foreign.load(Ordering::SeqCst) {
+        return Json(json!({ "status": "ok" }));
+    }
+    Json(json!({ "status": "ready", "model": "fake", "counters": { "started": 0 } }))
+}
+
+/// Counts what its client gave up.
+struct Prefilling<'a>(&'a Script, bool);
+
+impl Drop for Prefilling<'_> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.prefills_given_up.send_modify(|given_up| *given_up += 1);
+        }
+    }
+}
+
+async fn prefill(State(script): State<Arc<Script>>, Json(request): Json<Value>) -> Response {
+    let status = script.prefill_status.load(Ordering::SeqCst);
+    if status == 404 {
+        return (StatusCode::NOT_FOUND, "404 page not found").into_response();
+    }
+    let mut prefilling = Prefilling(&script, false);
+    script.prefills.send_modify(|prefills| prefills.push(prompt_of(&request)));
+    script.prefill_gate.subscribe().wait_for(|open| *open).await.unwrap();
+    prefilling.1 = true;
+    let usage = json!({ "prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 1 });
+    let answer = Json(json!({ "object": "prefill", "model": "fake", "usage": usage }));
+    (StatusCode::from_u16(status).unwrap(), answer).into_response()
+}
+
+fn prompt_of(request: &Value) -> String {
+    request["messages"][0]["content"].as_str().unwrap().to_owned()
 }
 
 async fn complete(State(script): State<Arc<Script>>, Json(request): Json<Value>) -> Response {
-    let prompt = request["messages"][0]["content"].as_str().unwrap().to_owned();
+    let prompt = prompt_of(&request);
+    if request["max_tokens"] == 1 {
+        assert_eq!(request["cache_prompt"], true, "nobody asks for replies of one token");
+        script.prefills.send_modify(|prefills| prefills.push(prompt));
+        return Json(json!({ "choices": [{ "message": { "role": "assistant", "content": "x" } }] })).into_response();
+    }
+    *script.request.lock().unwrap() = request;
     let waiting = script.given_up.clone().drop_guard();
     script.prompts.send_modify(|prompts| prompts.push(prompt));
     script.gate.subscribe().wait_for(|open| *open).await.unwrap();

@@ -13,6 +13,7 @@ mod learning;
 mod memory_platform;
 mod people;
 mod permission;
+mod prefill;
 mod processes;
 mod reactions;
 mod recovery;
