@@ -8,6 +8,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -15,6 +16,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::quotas::Limits;
+
+/// A group that has been silent for so long will not mind a second; a laptop is glad of the memory.
+const DEFAULT_REST_AFTER_MINUTES: u32 = 30;
 
 /// What the operator set. Every key is described in config/groupchat.toml.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -168,6 +172,20 @@ pub struct Model {
     pub threads: Option<u32>,
     /// Context of our runner, in tokens.
     pub context: Option<u32>,
+    /// How many requests our runner works on at once.
+    pub parallel: Option<u32>,
+    /// After how many minutes without a request our runner lets go of the model; 0 for never.
+    pub rest_after_minutes: Option<u32>,
+    /// Whether the server is shown each message at once; none for where that costs nobody money.
+    pub prefill: Option<bool>,
+}
+
+impl Model {
+    /// After how long without a request our runner lets go of the model; none for never.
+    pub fn rest_after(&self) -> Option<Duration> {
+        let minutes = self.rest_after_minutes.unwrap_or(DEFAULT_REST_AFTER_MINUTES);
+        (minutes > 0).then(|| Duration::from_secs(60 * u64::from(minutes)))
+    }
 }
 
 /// What is logged.

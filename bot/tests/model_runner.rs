@@ -1,9 +1,18 @@
 //! The model runner as a child of the bot: this program's own subcommand, with a tiny model of random weights.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use bot::runner::{Draw, RunnerClient, RunnerError, RunnerOptions, RunnerProcess};
+use axum::{
+    Json, Router,
+    http::HeaderMap,
+    routing::{get, post},
+};
+use bot::runner::{Draw, Extras, RunnerClient, RunnerError, RunnerOptions, RunnerProcess};
 use chat::Sampling;
 use model_runner::testing::TinyModel;
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,12 +32,30 @@ struct Supervised {
 
 impl Supervised {
     fn start(model: &[u8]) -> Self {
+        Self::start_program(model, env!("CARGO_BIN_EXE_groupchat").into(), "model-runner")
+    }
+
+    /// A shell that does this in place of the runner, in the test's folder.
+    fn start_script(script: &str) -> Self {
+        Self::start_program(&TinyModel::default().to_bytes(), "/bin/sh".into(), script)
+    }
+
+    fn start_program(model: &[u8], program: PathBuf, first: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tiny.gguf");
         fs::write(&file, model).unwrap();
-        let options = RunnerOptions { model: file, threads: Some(1), context: Some(1024) };
-        let program = env!("CARGO_BIN_EXE_groupchat").into();
-        let process = RunnerProcess::with_program(options, program, vec!["model-runner".into()]);
+        let options = RunnerOptions {
+            model: file,
+            threads: Some(1),
+            context: Some(1024),
+            parallel: None,
+            rest_after: Some(Duration::from_secs(600)),
+        };
+        let arguments = match first {
+            "model-runner" => vec![first.into()],
+            script => vec!["-c".into(), script.into(), folder.path().into()],
+        };
+        let process = RunnerProcess::with_program(options, program, arguments);
         let shutdown = CancellationToken::new();
         let client = process.client();
         Self { folder, client, shutdown: shutdown.clone(), ended: tokio::spawn(process.run(shutdown)) }
@@ -64,7 +91,7 @@ fn names(process: &Path, folder: &Path) -> bool {
 
 fn draw() -> Draw {
     let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-    Draw { sampling, max_tokens: 20, seed: 1, stop: vec![] }
+    Draw { sampling, max_tokens: 20, seed: 1, stop: vec![], extras: Extras::default() }
 }
 
 #[tokio::test]
@@ -101,4 +128,50 @@ async fn shutdown_leaves_no_child() {
     supervised.shutdown.cancel();
     timeout(PATIENCE, &mut supervised.ended).await.unwrap().unwrap();
     assert!(supervised.child().is_none());
+}
+
+#[tokio::test]
+async fn a_child_that_crashes_over_the_model_twice_is_given_up() {
+    // The folder is the script's own name; each life leaves a line there.
+    for signal in ["ABRT", "SEGV", "BUS"] {
+        let mut supervised = Supervised::start_script(&format!("echo lived >> $0/lives; kill -{signal} $$"));
+        timeout(PATIENCE, &mut supervised.ended).await.unwrap().unwrap();
+        let lives = fs::read_to_string(supervised.folder.path().join("lives")).unwrap();
+        assert_eq!(lives.lines().count(), 2, "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_is_killed_before_it_was_ready_is_started_again_and_again() {
+    let supervised = Supervised::start_script("echo lived >> $0/lives; kill -KILL $$");
+    let lives = || fs::read_to_string(supervised.folder.path().join("lives")).unwrap_or_default();
+    timeout(PATIENCE, async {
+        while lives().lines().count() < 3 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await
+    .unwrap();
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn the_child_is_given_a_key_where_no_other_user_sees_it_and_requests_carry_it() {
+    let answer = async |headers: HeaderMap| {
+        let key = headers["authorization"].to_str().unwrap().to_owned();
+        Json(serde_json::json!({ "choices": [{ "message": { "content": key } }] }))
+    };
+    let router = Router::new().route("/health", get(async || ())).route("/v1/chat/completions", post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let note = "echo $MODEL_RUNNER_API_KEY > $0/key; echo $* > $0/arguments";
+    let mut supervised = Supervised::start_script(&format!("{note}; echo listening on {address}; read end"));
+    let sent = supervised.client().await.complete("hi", &draw()).await.unwrap();
+    let noted = |name: &str| fs::read_to_string(supervised.folder.path().join(name)).unwrap();
+    let (key, arguments) = (noted("key").trim().to_owned(), noted("arguments"));
+    assert_eq!(sent, format!("Bearer {key}"));
+    assert_eq!(key.len(), 32);
+    assert!(arguments.contains("--rest-after 600") && !arguments.contains(&key), "{arguments}");
+    supervised.stop().await;
 }

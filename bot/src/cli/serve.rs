@@ -142,11 +142,13 @@ fn voice(
     awaited: Option<PathBuf>,
     finished: &CancellationToken,
 ) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
+    let (rest_after, prefill) = (model.rest_after(), model.prefill);
     let (voice, process) = match (model, awaited.clone()) {
-        (Model { path: Some(path), threads, context, .. }, _)
-        | (Model { url: None, threads, context, .. }, Some(path)) => {
+        (Model { path: Some(path), threads, context, parallel, .. }, _)
+        | (Model { url: None, threads, context, parallel, .. }, Some(path)) => {
             // Until somebody runs the process its channel is empty, and the Markov chains speak.
-            let process = RunnerProcess::new(RunnerOptions { model: path, threads, context });
+            let options = RunnerOptions { model: path, threads, context, parallel, rest_after };
+            let process = RunnerProcess::new(options);
             (Voice::runner(process.client()), Some(process))
         }
         (Model { url: Some(url), api_key, name, .. }, _) => {
@@ -154,6 +156,11 @@ fn voice(
             (Voice::remote(client), None)
         }
         (Model { .. }, None) => (Voice::markov(), None),
+    };
+    let voice = match prefill {
+        Some(true) => voice.with_prefill(),
+        Some(false) => voice.without_prefill(),
+        None => voice,
     };
     let finished = finished.clone();
     let keep_alive = async move {

@@ -420,7 +420,9 @@ mod tests {
     async fn only_our_own_runner_is_told_what_others_might_refuse() {
         let ours = echo().route("/health", get(async || Json(health("ready"))));
         let sent = serve(ours, Some("secret")).await.complete("hi", &draw()).await.unwrap();
-        let extras = expect![[r#","allowed_scripts":["latin"],"no_urls":true,"prompt_cache_key":"room-17","priority":1,"timeout":60.0}"#]];
+        let extras = expect![[
+            r#","allowed_scripts":["latin"],"no_urls":true,"prompt_cache_key":"room-17","priority":1,"timeout":60.0}"#
+        ]];
         extras.assert_eq(&sent[sent.find(r#","allowed"#).unwrap_or(0)..]);
         // llama-server's health, and a server that cannot be asked for it.
         for other in [get(async || Json(json!({"status": "ok"}))), get(async || StatusCode::SERVICE_UNAVAILABLE)] {

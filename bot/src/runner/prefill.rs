@@ -109,10 +109,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_with_the_path_is_asked_there() {
-        check(200, "{}", expect![[r#"
+        check(
+            200,
+            "{}",
+            expect![[r#"
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Ada: hi"}],"prompt_cache_key":"room-1"}
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Bo: yo"}],"prompt_cache_key":"room-1"}
-            [Ok(()), Ok(())]"#]]).await;
+            [Ok(()), Ok(())]"#]],
+        )
+        .await;
     }
 
     #[tokio::test]
@@ -131,10 +136,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_no_missing_path() {
-        check(404, r#"{"error":{"message":"not here","code":"model_not_found"}}"#, expect![[r#"
+        check(
+            404,
+            r#"{"error":{"message":"not here","code":"model_not_found"}}"#,
+            expect![[r#"
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Ada: hi"}],"prompt_cache_key":"room-1"}
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Bo: yo"}],"prompt_cache_key":"room-1"}
-            [Err(Rejected { sentence: "not here" }), Err(Rejected { sentence: "not here" })]"#]]).await;
+            [Err(Rejected { sentence: "not here" }), Err(Rejected { sentence: "not here" })]"#]],
+        )
+        .await;
         check(503, "", expect![[r#"
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Ada: hi"}],"prompt_cache_key":"room-1"}
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Bo: yo"}],"prompt_cache_key":"room-1"}

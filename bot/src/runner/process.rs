@@ -8,12 +8,16 @@ use std::{
     env,
     ffi::OsString,
     io,
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use model_runner::{EXIT_BAD_MODEL, LISTENING_ON};
+use rand::Rng;
+use rustix::process::Signal;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, ChildStdout, Command},
@@ -31,6 +35,12 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(100);
 const STOP_TIME: Duration = Duration::from_secs(35);
 /// How many of the last lines of a dead child are logged.
 const LAST_LINES: usize = 5;
+/// How many children may crash before one has ever been ready. llama.cpp ends itself where a file is not as it expects,
+/// and does so each time.
+const CRASHES: u32 = 2;
+/// Where the child finds the key that its requests must carry. On the command line every user of the machine could read
+/// it.
+const API_KEY: &str = "MODEL_RUNNER_API_KEY";
 
 /// What the child is to serve.
 #[derive(Debug, Clone)]
@@ -41,6 +51,10 @@ pub struct RunnerOptions {
     pub threads: Option<u32>,
     /// The length of the context in tokens; none for the runner's own default.
     pub context: Option<u32>,
+    /// How many requests are worked on at once; none for the runner's own default.
+    pub parallel: Option<u32>,
+    /// After how long without a request it lets go of the model; none for never.
+    pub rest_after: Option<Duration>,
 }
 
 /// The child process and what is known of it.
@@ -48,6 +62,7 @@ pub struct RunnerOptions {
 pub struct RunnerProcess {
     options: RunnerOptions,
     program: Program,
+    api_key: SecretString,
     client: watch::Sender<Option<RunnerClient>>,
 }
 
@@ -67,12 +82,14 @@ enum End {
     BadModel(String),
     /// Of itself.
     Died(String),
+    /// By a fault of its own code, or because that code gave up.
+    Crashed(String),
 }
 
 impl RunnerProcess {
     /// A runner that has not been started yet; [`RunnerProcess::run`] does.
     pub fn new(options: RunnerOptions) -> Self {
-        Self { options, program: Program::Own, client: watch::Sender::new(None) }
+        Self { options, program: Program::Own, api_key: random_key(), client: watch::Sender::new(None) }
     }
 
     /// The same with another program, which gets `arguments` before its own.
@@ -89,16 +106,22 @@ impl RunnerProcess {
     /// the model turned out to be unusable: that is logged once, and there is no client from then on.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut pause = Pause::default();
+        let (mut was_ever_ready, mut crashes) = (false, 0);
         loop {
             let started = Instant::now();
             let end = self.live(&shutdown).await;
-            self.client.send_replace(None);
+            was_ever_ready |= self.client.send_replace(None).is_some();
+            crashes += u32::from(matches!(end, End::Crashed(_)));
+            let end = match end {
+                End::Crashed(reason) if !was_ever_ready && crashes >= CRASHES => self.unusable(&reason),
+                end => end,
+            };
             match end {
                 End::Stopped => return,
                 End::BadModel(sentence) => {
                     return tracing::error!("the model runner gives up, replies are drawn without it: {sentence}");
                 }
-                End::Died(reason) => {
+                End::Died(reason) | End::Crashed(reason) => {
                     let pause = pause.after_a_life_of(started.elapsed());
                     tracing::warn!("the model runner {reason}; it is started again in {pause:?}");
                     tokio::select! {
@@ -108,6 +131,14 @@ impl RunnerProcess {
                 }
             }
         }
+    }
+
+    fn unusable(&self, reason: &str) -> End {
+        let file = self.options.model.display();
+        End::BadModel(format!(
+            "llama.cpp cannot use {file}: each time the runner {reason}; set model.path to another file, or model.context \
+             to less where memory is short"
+        ))
     }
 
     /// One life of a child.
@@ -160,6 +191,13 @@ impl RunnerProcess {
         if let Some(context) = self.options.context {
             command.args(["--context", &context.to_string()]);
         }
+        if let Some(parallel) = self.options.parallel {
+            command.args(["--parallel", &parallel.to_string()]);
+        }
+        if let Some(rest_after) = self.options.rest_after {
+            command.args(["--rest-after", &rest_after.as_secs().to_string()]);
+        }
+        command.env(API_KEY, self.api_key.expose_secret());
         // Where llama.cpp gives up it would fill the last lines with a stack of its own functions.
         command.env("GGML_NO_BACKTRACE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
@@ -172,8 +210,8 @@ impl RunnerProcess {
         while let Ok(Some(line)) = lines.next_line().await {
             let Some(address) = line.strip_prefix(LISTENING_ON) else { continue };
             let name = self.options.model.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            let client = match RunnerClient::new(&format!("http://{address}"), None, name) {
-                Ok(client) => client,
+            let client = match RunnerClient::new(&format!("http://{address}"), Some(self.api_key.clone()), name) {
+                Ok(client) => client.ours(),
                 Err(error) => return format!("printed an address that is none: {error}"),
             };
             if let Err(error) = ready(&client).await {
@@ -217,10 +255,27 @@ async fn how_it_ended(status: io::Result<ExitStatus>, last_lines: JoinHandle<Vec
         Ok(status) if status.code() == Some(i32::from(EXIT_BAD_MODEL)) => {
             End::BadModel(last_lines.into_iter().next_back().unwrap_or_else(|| "it does not say why".to_owned()))
         }
-        Ok(status) if last_lines.is_empty() => End::Died(format!("ended ({status})")),
-        Ok(status) => End::Died(format!("ended ({status}) after it wrote: {}", Vec::from(last_lines).join(" | "))),
+        Ok(status) => {
+            let wrote = Vec::from(last_lines).join(" | ");
+            let reason = match wrote.as_str() {
+                "" => format!("ended ({status})"),
+                wrote => format!("ended ({status}) after it wrote: {wrote}"),
+            };
+            if is_crash(status) { End::Crashed(reason) } else { End::Died(reason) }
+        }
         Err(error) => End::Died(format!("was lost: {error}")),
     }
+}
+
+fn is_crash(status: ExitStatus) -> bool {
+    let signals = [Signal::ABORT, Signal::SEGV, Signal::BUS].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| signals.contains(&signal))
+}
+
+/// 128 bits that nobody can guess, in hexadecimal.
+#[expect(clippy::disallowed_methods, reason = "a key must not follow from a seed")]
+fn random_key() -> SecretString {
+    SecretString::from(format!("{:032x}", rand::rng().random::<u128>()))
 }
 
 /// How long to wait before a child is started again: twice as long each time, until one has lived for a while.

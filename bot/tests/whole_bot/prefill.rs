@@ -99,7 +99,10 @@ async fn our_runner_is_told_whose_request_it_is_and_what_may_be_said() {
     bot.next_by("Ada").await;
     let told = |fields: [&str; 5]| {
         let request = bot.runner.request();
-        fields.map(|field| format!("{field}: {}", request[field])).join("\n").replace(&format!("room-{}", bot.room.id), "room-17")
+        fields
+            .map(|field| format!("{field}: {}", request[field]))
+            .join("\n")
+            .replace(&format!("room-{}", bot.room.id), "room-17")
     };
     const FIELDS: [&str; 5] = ["prompt_cache_key", "priority", "timeout", "allowed_scripts", "no_urls"];
     expect![[r#"
@@ -107,7 +110,8 @@ async fn our_runner_is_told_whose_request_it_is_and_what_may_be_said() {
         priority: 0
         timeout: 60.0
         allowed_scripts: ["latin"]
-        no_urls: true"#]].assert_eq(&told(FIELDS));
+        no_urls: true"#]]
+    .assert_eq(&told(FIELDS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
