@@ -46,6 +46,8 @@ pub struct Setup {
     /// Without one the members' Markov chains speak.
     pub has_runner: bool,
     pub limits: Limits,
+    /// A server that stands in for the fake runner.
+    pub server: Option<RunnerClient>,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             learning: Learning::default(),
             has_runner: true,
             limits: Limits::default(),
+            server: None,
         }
     }
 }
@@ -304,10 +307,10 @@ impl Process {
     async fn start(setup: &Setup, store: &Store, platform: &Arc<MemoryPlatform>, runner: &FakeRunner) -> Self {
         let shutdown = CancellationToken::new();
         let owner = format!("bot {}", BOTS.fetch_add(1, Ordering::Relaxed));
-        let voice = if setup.has_runner {
-            Voice::remote(RunnerClient::new(&runner.url, None, None).unwrap())
-        } else {
-            Voice::markov()
+        let voice = match &setup.server {
+            Some(server) => Voice::remote(server.clone()),
+            None if setup.has_runner => Voice::remote(RunnerClient::new(&runner.url, None, None).unwrap()),
+            None => Voice::markov(),
         };
         let app = App::new(AppOptions {
             store: store.clone(),
