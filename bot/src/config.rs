@@ -386,6 +386,14 @@ mod tests {
     }
 
     #[test]
+    fn a_runner_rests_after_half_an_hour_unless_it_is_told_never_to() {
+        let rest_after = |text: &str| read(text, &[]).unwrap().model.rest_after();
+        assert_eq!(rest_after(""), Some(Duration::from_secs(1800)));
+        assert_eq!(rest_after("[model]\nrest_after_minutes = 5\n"), Some(Duration::from_secs(300)));
+        assert_eq!(rest_after("[model]\nrest_after_minutes = 0\n"), None);
+    }
+
+    #[test]
     fn a_secret_is_read_from_a_file_and_never_shown() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hush-hush\n").unwrap();

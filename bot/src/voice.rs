@@ -181,3 +181,30 @@ impl Voice {
 fn cache_key(room: RoomId) -> String {
     format!("room-{room}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shows_ahead(voice: &Voice) -> bool {
+        voice.prefill("Ada: hi", RoomId(1)).is_some()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_shown_ahead_where_it_may_cost_money_unless_somebody_says_so() {
+        let at = |url: &str| Voice::remote(RunnerClient::new(url, None, None).unwrap());
+        assert!(shows_ahead(&at("http://127.0.0.1:1")) && shows_ahead(&at("http://localhost:1/v1")));
+        assert!(!shows_ahead(&at("https://example.invalid/v1")));
+        assert!(shows_ahead(&at("https://example.invalid/v1").with_prefill()));
+        assert!(!shows_ahead(&at("http://[::1]:1").without_prefill()));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_shown_while_the_runner_is_away() {
+        let (runner, client) = watch::channel(None);
+        let voice = Voice::runner(client);
+        assert!(!shows_ahead(&voice) && !shows_ahead(&Voice::markov()));
+        runner.send_replace(Some(RunnerClient::new("http://127.0.0.1:1", None, None).unwrap()));
+        assert!(shows_ahead(&voice));
+    }
+}
