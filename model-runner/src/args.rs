@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -31,7 +32,7 @@ pub const LISTENING_ON: &str = "listening on ";
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Answers OpenAI-compatible requests with a GGUF model
-#[derive(Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The model, in GGUF format
     #[arg(long, value_name = "FILE")]
@@ -63,7 +64,7 @@ pub struct Args {
     pub repack: Repack,
     /// The key that clients must show; loading adapters takes one. Better in the variable than on the command line
     #[arg(long, env = "MODEL_RUNNER_API_KEY", value_name = "KEY", hide_env_values = true)]
-    pub api_key: Option<String>,
+    pub api_key: Option<SecretString>,
     /// Stop when stdin ends, that is when the parent process is gone
     #[arg(long)]
     pub parent_watch: bool,
@@ -130,7 +131,7 @@ async fn try_run(args: Args) -> Result<(), ServeError> {
         queue: usize::from(args.queue),
         time_limit: Duration::from_secs(u64::from(args.time_limit)),
         rest_after: (args.rest_after > 0).then(|| Duration::from_secs(u64::from(args.rest_after))),
-        api_key: args.api_key.filter(|key| !key.is_empty()),
+        api_key: args.api_key.filter(|key| !key.expose_secret().is_empty()),
         now: seconds_since_1970,
     };
     let out_of_grace = async {

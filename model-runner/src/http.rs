@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, mpsc::error::TrySendError, watch},
     time::Instant,
@@ -49,7 +50,7 @@ pub(crate) struct Runner {
     pub(crate) metrics: Arc<Metrics>,
     /// How long a request may take, waiting included.
     pub(crate) time_limit: Duration,
-    pub(crate) api_key: Option<String>,
+    pub(crate) api_key: Option<SecretString>,
 }
 
 /// The way to the model thread.
@@ -94,12 +95,12 @@ pub(crate) fn router(runner: Arc<Runner>) -> Router {
 
 /// Asks for the key, where there is one, before anything of the request is read. How the runner is may be asked by anybody.
 async fn check_key(State(runner): State<Arc<Runner>>, request: Request, next: Next) -> Response {
-    let Some(key) = runner.api_key.as_deref().filter(|_| request.uri().path().starts_with("/v1/")) else {
+    let Some(key) = runner.api_key.as_ref().filter(|_| request.uri().path().starts_with("/v1/")) else {
         return next.run(request).await;
     };
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match shown {
-        Some(shown) if is_same(shown.as_bytes(), key.as_bytes()) => next.run(request).await,
+        Some(shown) if is_same(shown.as_bytes(), key.expose_secret().as_bytes()) => next.run(request).await,
         _ => ApiError::wrong_key().into_response(),
     }
 }

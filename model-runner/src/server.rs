@@ -2,6 +2,7 @@
 
 use std::{future::IntoFuture, io, path::PathBuf, sync::Arc, time::Duration};
 
+use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc, watch},
@@ -20,7 +21,7 @@ use crate::{
 const ORDERS: usize = 8;
 
 /// What to serve, and how.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The model, in GGUF format.
     pub model: PathBuf,
@@ -41,7 +42,7 @@ pub struct Options {
     /// After so long without a request the model is let go; none for never.
     pub rest_after: Option<Duration>,
     /// What clients must show as a bearer token; none for anybody may ask, and nobody may change the adapters.
-    pub api_key: Option<String>,
+    pub api_key: Option<SecretString>,
     /// The time in seconds since 1970, for the answers' `created`.
     pub now: fn() -> u64,
 }
