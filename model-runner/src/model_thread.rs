@@ -156,7 +156,7 @@ impl ModelThread {
     /// Waits for the next call, as long as the model is kept for it.
     fn wait(&mut self, runtime: &Handle) -> Result<Call, Pause> {
         let Some(patience) = self.rest_after else { return self.calls.blocking_recv().ok_or(Pause::End) };
-        match runtime.block_on(tokio::time::timeout(patience, self.calls.recv())) {
+        match runtime.block_on(async { tokio::time::timeout(patience, self.calls.recv()).await }) {
             Ok(call) => call.ok_or(Pause::End),
             Err(_) => Err(Pause::Rest),
         }
