@@ -29,6 +29,11 @@ bench-discord: ## measure the bot under the load of 200 Discord servers, for fiv
 	@scripts/setup.sh demo
 	cargo bench -p bot --bench discord -- $(ARGS)
 
+.PHONY: bench-runner
+bench-runner: ## measure the model runner, against a llama-server too: LLAMA_SERVER=FILE; options: ARGS="quick latency"
+	@scripts/setup.sh demo
+	cargo bench -p model-runner --bench runner -- $(ARGS)
+
 lint: $(NODE_MODULES) ## check the style and types of all code
 	@scripts/setup.sh test
 	cargo fmt --all --check
