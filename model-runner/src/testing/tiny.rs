@@ -4,12 +4,23 @@ use std::{fs, io, path::Path};
 
 use super::GgufWriter;
 
-const LAYERS: usize = 2;
+pub(super) const LAYERS: usize = 2;
 const WIDTH: usize = 64;
 const HEADS: usize = 4;
 const KEY_HEADS: usize = 2;
 const HEAD_WIDTH: usize = 16;
 const INNER_WIDTH: usize = 128;
+
+/// The matrices of a layer: their name, the length of what they take and of what they give.
+pub(super) const MATRICES: [(&str, usize, usize); 7] = [
+    ("attn_q", WIDTH, HEADS * HEAD_WIDTH),
+    ("attn_k", WIDTH, KEY_HEADS * HEAD_WIDTH),
+    ("attn_v", WIDTH, KEY_HEADS * HEAD_WIDTH),
+    ("attn_output", HEADS * HEAD_WIDTH, WIDTH),
+    ("ffn_gate", WIDTH, INNER_WIDTH),
+    ("ffn_up", WIDTH, INNER_WIDTH),
+    ("ffn_down", INNER_WIDTH, WIDTH),
+];
 
 /// Pairs that are joined when text is cut into tokens, in the spelling of [`spell`]; the last two lines join the first
 /// bytes of emoji and of Cyrillic letters, so that there are tokens of several bytes that are not whole characters.
@@ -146,7 +157,7 @@ fn spell(byte: u8) -> char {
 }
 
 /// A stream of random weights (SplitMix64).
-struct Weights(u64);
+pub(super) struct Weights(pub(super) u64);
 
 impl Weights {
     fn put(&mut self, writer: &mut GgufWriter, vocabulary: &Vocabulary) {
@@ -170,21 +181,13 @@ impl Weights {
         {
             writer.tensor(&name(norm), &[width], &vec![1.0; width]);
         }
-        for (tensor, inputs, outputs) in [
-            ("attn_q", WIDTH, HEADS * HEAD_WIDTH),
-            ("attn_k", WIDTH, KEY_HEADS * HEAD_WIDTH),
-            ("attn_v", WIDTH, KEY_HEADS * HEAD_WIDTH),
-            ("attn_output", HEADS * HEAD_WIDTH, WIDTH),
-            ("ffn_gate", WIDTH, INNER_WIDTH),
-            ("ffn_up", WIDTH, INNER_WIDTH),
-            ("ffn_down", INNER_WIDTH, WIDTH),
-        ] {
+        for (tensor, inputs, outputs) in MATRICES {
             let spread = (inputs as f32).sqrt().recip();
             writer.tensor(&name(tensor), &[inputs, outputs], &self.matrix(inputs * outputs, spread));
         }
     }
 
-    fn matrix(&mut self, length: usize, spread: f32) -> Vec<f32> {
+    pub(super) fn matrix(&mut self, length: usize, spread: f32) -> Vec<f32> {
         (0..length).map(|_| spread * self.normal()).collect()
     }
 
