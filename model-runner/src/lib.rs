@@ -11,6 +11,7 @@ mod engine;
 mod gguf;
 mod http;
 mod job;
+mod last_words;
 mod llama;
 mod markup;
 mod masks;
