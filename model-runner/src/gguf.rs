@@ -32,17 +32,6 @@ pub struct GgufHeader {
     pub tensors: u64,
 }
 
-/// STUB
-pub struct AdapterHeader {
-    pub(crate) prompt_version: Option<u32>,
-    pub(crate) base_sha256: Option<String>,
-}
-impl AdapterHeader {
-    pub(crate) fn read(_: &Path) -> Result<Self, BadGguf> {
-        Ok(Self { prompt_version: None, base_sha256: None })
-    }
-}
-
 /// Why a file cannot be a model, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum BadGguf {
