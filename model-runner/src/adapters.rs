@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     cache::AdapterVersion,
     job::Refusal,
+    last_words::while_loading_adapter,
     llama::{Adapter, Model},
 };
 
@@ -58,7 +59,7 @@ impl Adapters {
             let sentence = format!("{MOST} adapters are loaded already; unload one first");
             return Err(Refusal::new("lora_name", sentence));
         }
-        let adapter = Adapter::load(model, file).map_err(|error| {
+        let adapter = while_loading_adapter(file, || Adapter::load(model, file)).map_err(|error| {
             Refusal::new("lora_path", format!("cannot use {} as an adapter: {error}", file.display()))
         })?;
         self.latest += 1;

@@ -80,7 +80,7 @@ impl<'a> Engine<'a> {
         // A model that keeps a state a sequence has no cells to share, and each state takes its place.
         let rewinds = model.can_rewind();
         let sequences = if rewinds { SEQUENCES } else { u32::try_from(options.parallel).unwrap_or(SEQUENCES) + 4 };
-        let context = Context::new(
+        let mut context = Context::new(
             model,
             &ContextOptions {
                 tokens: length,
@@ -90,6 +90,7 @@ impl<'a> Engine<'a> {
                 threads: options.threads,
             },
         )?;
+        context.try_out()?;
         metrics.memory.model.set(model.size());
         metrics.memory.cache.set(u64::from(context.capacity()) * context.bytes_per_token());
         metrics.memory.cache_tokens.set(u64::from(length));

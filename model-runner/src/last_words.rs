@@ -28,7 +28,6 @@ pub(crate) fn while_loading<T>(model: &Path, load: impl FnOnce() -> T) -> T {
 
 /// Runs what loads an adapter. If it ends the process, that is with exit code 1, since the model may be a good one, and
 /// a sentence that names the file.
-#[expect(dead_code, reason = "adapters are not loaded yet")]
 pub(crate) fn while_loading_adapter<T>(adapter: &Path, load: impl FnOnce() -> T) -> T {
     prepared(&Words { file: adapter, role: "an adapter", exit: 1 }, load)
 }

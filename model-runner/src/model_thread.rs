@@ -19,6 +19,7 @@ use crate::{
     engine::{Engine, EngineOptions},
     gguf::GgufHeader,
     job::{AdapterOrder, Event, Job, Refusal},
+    last_words::while_loading,
     llama::Model,
     metrics::Metrics,
     waiting::Waiting,
@@ -112,7 +113,8 @@ impl ModelThread {
             tracing::warn!("the model does not know ChatML: its answers to conversations will be poor");
         }
         let metrics = Arc::clone(&self.metrics);
-        let mut engine = Engine::new(&model, &self.engine, &metrics).map_err(|error| error.to_string())?;
+        let engine = while_loading(&self.file, || Engine::new(&model, &self.engine, &metrics));
+        let mut engine = engine.map_err(|error| format!("cannot use {} as a model: {error}", self.file.display()))?;
         work.adapters.wake(&model);
         self.metrics.loads.add(1);
         self.state.send_replace(ModelState::Ready { context: engine.length() });
@@ -164,7 +166,7 @@ impl ModelThread {
 
     fn load(&self) -> Result<Model, String> {
         GgufHeader::read(&self.file).map_err(|error| error.to_string())?;
-        Model::load(&self.file, self.repack).map_err(|error| error.to_string())
+        while_loading(&self.file, || Model::load(&self.file, self.repack)).map_err(|error| error.to_string())
     }
 }
 

@@ -40,7 +40,8 @@ fn an_adapter_loads_and_changes_what_the_model_expects() {
     };
     let file = folder.path().join("tiny.gguf");
     TinyModel::default().write(&file).unwrap();
-    let backend = LlamaBackend::init().unwrap();
+    let mut backend = LlamaBackend::init().unwrap();
+    backend.void_logs();
     let mut model = LlamaModel::load_from_file(&backend, &file, &LlamaModelParams::default()).unwrap();
 
     let some = write("some.gguf", TinyAdapter { rank: 2, ..TinyAdapter::default() });

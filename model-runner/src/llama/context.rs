@@ -137,6 +137,22 @@ impl Context {
         if code == 0 { Ok(()) } else { Err(LlamaError::Decode(code)) }
     }
 
+    /// Computes a few tokens and forgets them, so that a model with which that cannot be done is known before anybody asks.
+    pub(crate) fn try_out(&mut self) -> Result<(), LlamaError> {
+        /// A word, what no vocabulary has as one token, and a character of several bytes.
+        const TEXT: &str = "hello \u{1}\u{1F9AD}";
+        let most = (self.capacity() as usize / 2).min(self.batch.capacity);
+        let tokens = self.model.raw_tokens(TEXT);
+        let last = tokens.len().min(most).saturating_sub(1);
+        let row = |(position, token)| Row { token, position, sequence: 0, output: position == last };
+        let rows: Vec<_> = tokens.into_iter().take(most).enumerate().map(row).collect();
+        if !rows.is_empty() {
+            self.step(&rows)?;
+            self.clear();
+        }
+        Ok(())
+    }
+
     /// The logits that came out at a row of the last step, which must have been wanted: one for each token of the
     /// vocabulary.
     pub(crate) fn logits(&mut self, row: usize) -> &mut [f32] {
