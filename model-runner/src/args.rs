@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     gguf::GgufHeader,
+    llama::CacheType,
     server::{Options, ServeError, serve},
     threads::physical_cores,
 };
@@ -62,6 +63,9 @@ pub struct Args {
     /// slower prompts
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub repack: Repack,
+    /// How exactly the cache of keys and values is kept
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    pub cache_type: CacheType,
     /// The key that clients must show; loading adapters takes one. Better in the variable than on the command line
     #[arg(long, env = "MODEL_RUNNER_API_KEY", value_name = "KEY", hide_env_values = true)]
     pub api_key: Option<SecretString>,
@@ -128,6 +132,7 @@ async fn try_run(args: Args) -> Result<(), ServeError> {
         parallel: usize::from(args.parallel),
         threads: args.threads.unwrap_or_else(physical_cores),
         repack: args.repack.is_wanted(),
+        cache: args.cache_type,
         queue: usize::from(args.queue),
         time_limit: Duration::from_secs(u64::from(args.time_limit)),
         rest_after: (args.rest_after > 0).then(|| Duration::from_secs(u64::from(args.rest_after))),

@@ -23,7 +23,7 @@ use crate::{
     adapters::Adapters,
     cache::{AdapterVersion, Cache, Memory, SequenceId},
     job::{Event, Urgency},
-    llama::{Context, ContextOptions, LlamaError, Model},
+    llama::{CacheType, Context, ContextOptions, LlamaError, Model},
     masks::Masks,
     metrics::Metrics,
     waiting::Waiting,
@@ -54,6 +54,7 @@ pub(crate) struct EngineOptions {
     /// Answers that are drawn at once.
     pub(crate) parallel: usize,
     pub(crate) threads: u32,
+    pub(crate) cache: CacheType,
 }
 
 /// A model at work.
@@ -88,11 +89,12 @@ impl<'a> Engine<'a> {
                 rows: ROWS as u32,
                 outputs: OUTPUTS as u32,
                 threads: options.threads,
+                cache: options.cache,
             },
         )?;
         context.try_out()?;
         metrics.memory.model.set(model.size());
-        metrics.memory.cache.set(u64::from(context.capacity()) * context.bytes_per_token());
+        metrics.memory.cache.set(u64::from(context.capacity()) * context.bytes_per_token(options.cache));
         metrics.memory.cache_tokens.set(u64::from(length));
         Ok(Self {
             model: Arc::clone(model),

@@ -29,4 +29,5 @@ mod waiting;
 
 pub use args::{Args, EXIT_BAD_MODEL, LISTENING_ON, run};
 pub use gguf::{AdapterHeader, BadGguf, GgufHeader};
+pub use llama::CacheType;
 pub use server::{Options, ServeError, serve};

@@ -21,6 +21,7 @@ use llama_cpp_2::{
 };
 use llama_cpp_sys_2 as sys;
 
+pub use self::context::CacheType;
 pub(crate) use self::{
     adapter::Adapter,
     context::{Context, ContextOptions, Row},

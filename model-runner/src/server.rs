@@ -13,6 +13,7 @@ use crate::{
     base::Base,
     engine::EngineOptions,
     http::{self, Queue, Runner},
+    llama::CacheType,
     metrics::Metrics,
     model_thread::{ModelState, ModelThread},
 };
@@ -32,6 +33,8 @@ pub struct Options {
     pub parallel: usize,
     /// Threads for llama.cpp.
     pub threads: u32,
+    /// How exactly the cache of keys and values is kept.
+    pub cache: CacheType,
     /// Whether weights are copied into the order that a CPU kernel wants: faster for single tokens, slower for prompts
     /// where the processor has AVX-512, and as much memory again as those weights take.
     pub repack: bool,
@@ -90,7 +93,12 @@ pub async fn serve(listener: TcpListener, options: Options, shutdown: Cancellati
     });
     let (thread, thread_ended) = ModelThread {
         file: options.model,
-        engine: EngineOptions { context: options.context, parallel: options.parallel, threads: options.threads },
+        engine: EngineOptions {
+            context: options.context,
+            parallel: options.parallel,
+            threads: options.threads,
+            cache: options.cache,
+        },
         repack: options.repack,
         rest_after: options.rest_after,
         calls: received,

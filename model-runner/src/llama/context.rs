@@ -19,6 +19,38 @@ pub(crate) struct ContextOptions {
     /// Rows of a step of which logits are wanted at most.
     pub(crate) outputs: u32,
     pub(crate) threads: u32,
+    pub(crate) cache: CacheType,
+}
+
+/// How exactly keys and values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CacheType {
+    /// 16 bits.
+    F16,
+    /// 32 bits: twice the memory, and what is computed in steps of different shapes differs by less.
+    F32,
+    /// 8.5 bits: half the memory.
+    #[value(name = "q8_0")]
+    Q8,
+}
+
+impl CacheType {
+    fn number(self) -> sys::ggml_type {
+        match self {
+            Self::F16 => sys::GGML_TYPE_F16,
+            Self::F32 => sys::GGML_TYPE_F32,
+            Self::Q8 => sys::GGML_TYPE_Q8_0,
+        }
+    }
+
+    /// Bytes of 32 numbers.
+    fn bytes_of_32(self) -> u64 {
+        match self {
+            Self::F16 => 64,
+            Self::F32 => 128,
+            Self::Q8 => 34,
+        }
+    }
 }
 
 /// A token to be computed.
@@ -59,6 +91,8 @@ impl Context {
             parameters.n_outputs_max = options.outputs;
             parameters.n_threads = threads;
             parameters.n_threads_batch = threads;
+            parameters.type_k = options.cache.number();
+            parameters.type_v = options.cache.number();
             parameters.kv_unified = true;
             parameters.no_perf = true;
             sys::llama_init_from_model(model.as_ptr(), parameters)
@@ -74,8 +108,8 @@ impl Context {
         unsafe { sys::llama_n_ctx(self.raw.as_ptr()) }
     }
 
-    /// Bytes that the cache takes for each token: keys and values of all layers in F16.
-    pub(crate) fn bytes_per_token(&self) -> u64 {
+    /// Bytes that the cache takes for each token: keys and values of all layers.
+    pub(crate) fn bytes_per_token(&self, cache: CacheType) -> u64 {
         // SAFETY: the model is alive.
         let [layers, width, heads, key_heads] = unsafe {
             let model = self.model.as_ptr();
@@ -91,7 +125,7 @@ impl Context {
             let said = self.model.number(&format!("attention.{kind}_length"));
             said.unwrap_or_else(|| width.checked_div(heads).unwrap_or(0))
         };
-        2 * layers * key_heads * (head_width("key") + head_width("value"))
+        layers * key_heads * (head_width("key") + head_width("value")) * cache.bytes_of_32() / 32
     }
 
     /// Chooses the adapter of the steps that follow.

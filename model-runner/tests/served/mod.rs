@@ -1,9 +1,11 @@
 //! A runner that serves a tiny model to a test.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::{net::SocketAddr, time::Duration};
 
 use chat::wire::{ChatCompletion, Health, RunnerStatus};
-use model_runner::{Options, ServeError, serve, testing::TinyModel};
+use model_runner::{CacheType, Options, ServeError, serve, testing::TinyModel};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -48,6 +50,7 @@ impl Served {
             parallel: 4,
             threads: 1,
             repack: false,
+            cache: CacheType::F32,
             queue: 1,
             time_limit: Duration::from_secs(60),
             rest_after: None,
@@ -98,6 +101,13 @@ impl Served {
         request["max_tokens"] = json!(0);
         let path = if request.get("prompt").is_some() { "/v1/completions" } else { "/v1/chat/completions" };
         assert_eq!(self.post(path, &request).await.status(), 200);
+    }
+
+    /// How many tokens a text has in a chat prompt, up to its end.
+    pub async fn tokens_of(&self, text: &str) -> u32 {
+        let request = json!({"messages": [{"role": "user", "content": text}]});
+        let prefilled: chat::wire::Prefilled = self.post("/v1/prefill", &request).await.json().await.unwrap();
+        prefilled.usage.prompt_tokens
     }
 
     /// The data of all events of a streamed answer.
