@@ -5,12 +5,12 @@ mod served;
 
 use std::path::{Path, PathBuf};
 
-use chat::wire::ModelList;
+use chat::wire::{ChatCompletion, ModelList};
 use expect_test::{Expect, expect};
 use model_runner::testing::{TinyAdapter, TinyModel};
 use reqwest::Response;
 use serde_json::{Value, json};
-use served::Served;
+use served::{Served, assert_same_answer};
 use sha2::{Digest, Sha256};
 
 const KEY: &str = "open sesame";
@@ -48,16 +48,16 @@ impl Library {
 
     async fn ask(&self, model: &str) -> Response {
         let request = json!({"model": model, "messages": [{"role": "user", "content": "who are you"}],
-                             "temperature": 0, "max_tokens": 24, "prompt_cache_key": "room-1"});
+                             "temperature": 0, "max_tokens": 24, "logprobs": true, "top_logprobs": 20, "prompt_cache_key": "room-1"});
         self.post("/v1/chat/completions", &request).await
     }
 
-    async fn answer(&self, model: &str) -> String {
+    async fn answer(&self, model: &str) -> ChatCompletion {
         let response = self.ask(model).await;
         assert_eq!(response.status(), 200);
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["model"], model);
-        body["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+        let answer: ChatCompletion = response.json().await.unwrap();
+        assert_eq!(answer.model, model);
+        answer
     }
 
     async fn models(&self) -> Vec<String> {
@@ -79,13 +79,14 @@ async fn adapters_answer_under_their_names_beside_the_base() {
     }
     assert_eq!(library.models().await, ["tiny", "crew-1", "crew-2"]);
     let [first, second] = [library.answer("crew-1").await, library.answer("crew-2").await];
-    assert!(base != first && base != second && first != second);
+    let texts = [&base, &first, &second].map(|answer| &answer.choices[0].message.content);
+    assert!(texts[0] != texts[1] && texts[0] != texts[2] && texts[1] != texts[2]);
     // In any order and at once each says the same as before: nothing of one is reused for another.
     for _ in 0..2 {
         let names = ["crew-1", "tiny", "crew-2", "tiny", "crew-1", "crew-2"];
         let answers = futures_util::future::join_all(names.map(|name| library.answer(name))).await;
         let expected = [&first, &base, &second, &base, &first, &second];
-        assert_eq!(answers.iter().collect::<Vec<_>>(), expected);
+        answers.iter().zip(expected).for_each(|(answer, expected)| assert_same_answer(answer, expected));
     }
 }
 
@@ -95,22 +96,19 @@ async fn a_new_version_takes_the_place_of_the_old_one_while_it_answers() {
     let (old, new) = (library.write(&strong(1)), library.write(&strong(2)));
     library.load("crew", &old, false).await;
     let before = library.answer("crew").await;
-    let long = |tokens: u32| json!({"model": "crew", "messages": [{"role": "user", "content": "go on"}], "temperature": 0, "max_tokens": tokens});
-    // Both begin with the prompt in the cache, so that both are computed in steps of the same shapes.
-    library.post("/v1/chat/completions", &long(0)).await;
-    let alone: Value = library.post("/v1/chat/completions", &long(2000)).await.json().await.unwrap();
-    let request = long(2000);
-    let in_hand = library.post("/v1/chat/completions", &request);
+    let long = json!({"model": "crew", "messages": [{"role": "user", "content": "go on"}], "temperature": 0,
+                      "max_tokens": 500, "logprobs": true, "top_logprobs": 20});
+    let alone: ChatCompletion = library.post("/v1/chat/completions", &long).await.json().await.unwrap();
+    let in_hand = library.post("/v1/chat/completions", &long);
     let replaced = async {
-        library.served.health_until(|health| health.counters.started == 4).await;
+        library.served.health_until(|health| health.counters.started == 3).await;
         assert_eq!(library.load("crew", &new, true).await.status(), 200);
         library.answer("crew").await
     };
     let (in_hand, after) = tokio::join!(in_hand, replaced);
     // What was in hand went on with the old version to its end.
-    let in_hand: Value = in_hand.json().await.unwrap();
-    assert!(in_hand["choices"] == alone["choices"], "the answer in hand changed");
-    assert_ne!(after, before);
+    assert_same_answer(&in_hand.json().await.unwrap(), &alone);
+    assert_ne!(after.choices[0].message, before.choices[0].message);
     assert_eq!(library.models().await, ["tiny", "crew"]);
 }
 

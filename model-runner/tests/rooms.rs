@@ -1,7 +1,7 @@
 //! Many rooms at once: what is reused, what is shared in a step, and that none of it changes an answer.
 //!
-//! The model's weights are F32 and answers are the likeliest tokens, so that what is rounded otherwise in a batch of
-//! another shape does not decide.
+//! The model's weights and the cache are F32 and answers are the likeliest tokens, so that what is rounded otherwise in a
+//! step of another shape decides nothing but ties.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod served;
@@ -13,7 +13,7 @@ use chat::{
 use futures_util::future::join_all;
 use model_runner::testing::TinyModel;
 use serde_json::{Value, json};
-use served::Served;
+use served::{Served, assert_same_answer};
 
 /// A window of a room as it is after so many messages.
 fn lines(room: usize, from: usize) -> Vec<Line> {
@@ -25,7 +25,7 @@ fn lines(room: usize, from: usize) -> Vec<Line> {
 fn reply(room: usize, from: usize) -> Value {
     let prompt = prompt::reply(&lines(room, from), None, "Ada");
     json!({"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 24,
-           "prompt_cache_key": format!("room-{room}")})
+           "logprobs": true, "top_logprobs": 20, "prompt_cache_key": format!("room-{room}")})
 }
 
 fn prefill(room: usize, from: usize) -> Value {
@@ -38,8 +38,8 @@ async fn many() -> Served {
 }
 
 /// What a server says that has seen nothing else.
-async fn fresh_answer(request: &Value) -> String {
-    text(&many().await.chat(request).await).to_owned()
+async fn fresh_answer(request: &Value) -> ChatCompletion {
+    many().await.chat(request).await
 }
 
 fn text(answer: &ChatCompletion) -> &str {
@@ -53,7 +53,7 @@ async fn rooms_that_slide_side_by_side_say_what_each_would_say_alone() {
         let requests: Vec<Value> = (0..8).map(|room| reply(room, from)).collect();
         let answers = join_all(requests.iter().map(|request| served.chat(request))).await;
         for (request, answer) in requests.iter().zip(&answers) {
-            assert_eq!(text(answer), fresh_answer(request).await);
+            assert_same_answer(answer, &fresh_answer(request).await);
         }
     }
 }
@@ -76,13 +76,13 @@ async fn a_window_that_was_prefilled_costs_only_its_last_line() {
     let usage = answer.usage.unwrap();
     // At the border the last token of the beginning may become another one with what follows.
     assert!(usage.cached_tokens() + 1 >= prefilled.usage.prompt_tokens, "{usage:?} after {prefilled:?}");
-    assert_eq!(text(&answer), fresh_answer(&reply(1, 0)).await);
+    assert_same_answer(&answer, &fresh_answer(&reply(1, 0)).await);
 
     // The window slides: of the old one only the head is left, and a prefill replaces it.
     let slid: Prefilled = served.post("/v1/prefill", &prefill(1, 1)).await.json().await.unwrap();
     assert!(slid.usage.cached_tokens() < slid.usage.prompt_tokens / 2);
     let answer = served.chat(&reply(1, 1)).await;
-    assert_eq!(text(&answer), fresh_answer(&reply(1, 1)).await);
+    assert_same_answer(&answer, &fresh_answer(&reply(1, 1)).await);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_reply_takes_over_from_the_prefill_of_its_room() {
     let (prefill, reply) = (prefill(1, 0), reply(1, 0));
     let (prefilled, answer) = tokio::join!(served.post("/v1/prefill", &prefill), served.chat(&reply));
     assert_eq!(prefilled.status(), 200);
-    assert_eq!(text(&answer), fresh_answer(&reply).await);
+    assert_same_answer(&answer, &fresh_answer(&reply).await);
 }
 
 #[tokio::test]
@@ -126,9 +126,7 @@ async fn rooms_that_do_not_fit_are_forgotten_oldest_first() {
 #[tokio::test]
 async fn continuations_are_judged_as_they_would_be_drawn() {
     let served = many().await;
-    let mut request = reply(1, 0);
-    request["logprobs"] = json!(true);
-    request["top_logprobs"] = json!(2);
+    let request = reply(1, 0);
     let drawn = served.chat(&request).await;
     let drawn_tokens = &drawn.choices[0].logprobs.as_ref().unwrap().content;
     // They are the model's own: what may not be said, such as half a character, can be likelier than what was drawn.

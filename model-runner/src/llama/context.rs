@@ -27,7 +27,8 @@ pub(crate) struct ContextOptions {
 pub enum CacheType {
     /// 16 bits.
     F16,
-    /// 32 bits: twice the memory, and what is computed in steps of different shapes differs by less.
+    /// 32 bits, and no flash attention: twice the memory and slower, but what is computed in steps of different shapes
+    /// differs only in the last bits.
     F32,
     /// 8.5 bits: half the memory.
     #[value(name = "q8_0")]
@@ -93,6 +94,10 @@ impl Context {
             parameters.n_threads_batch = threads;
             parameters.type_k = options.cache.number();
             parameters.type_v = options.cache.number();
+            if options.cache == CacheType::F32 {
+                // Its kernels round to 16 bits whatever the cache holds, and not in the same places for one row as for many.
+                parameters.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
+            }
             parameters.kv_unified = true;
             parameters.no_perf = true;
             sys::llama_init_from_model(model.as_ptr(), parameters)

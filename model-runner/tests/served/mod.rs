@@ -163,3 +163,24 @@ pub async fn read_events(response: Response, mut read: Vec<u8>) -> Vec<String> {
     let all = String::from_utf8(read).unwrap();
     all.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(str::to_owned).collect()
 }
+
+/// Asserts that two answers, both with `top_logprobs`, are the same token for token.
+///
+/// What is computed in steps of other shapes is rounded otherwise, so where two tokens are as good as tied either may
+/// come; from there on the answers are of different texts and are not compared.
+pub fn assert_same_answer(answer: &ChatCompletion, expected: &ChatCompletion) {
+    /// What rounding makes of a log-probability of the tiny model; what is computed from anything else is off by tenths.
+    const ROUNDING: f32 = 0.001;
+    let tokens = |answer: &ChatCompletion| answer.choices[0].logprobs.clone().unwrap().content;
+    let (answer, expected) = (tokens(answer), tokens(expected));
+    for (token, wanted) in answer.iter().zip(&expected) {
+        let same = |candidate: &&chat::wire::Candidate| candidate.bytes == token.chosen.bytes;
+        let there = wanted.top_logprobs.iter().find(same).unwrap_or_else(|| panic!("{token:?} instead of {wanted:?}"));
+        assert!((there.logprob - token.chosen.logprob).abs() < ROUNDING, "{token:?} beside {wanted:?}");
+        if token.chosen.bytes != wanted.chosen.bytes {
+            assert!((there.logprob - wanted.chosen.logprob).abs() < 2.0 * ROUNDING, "{token:?} instead of {wanted:?}");
+            return;
+        }
+    }
+    assert_eq!(answer.len(), expected.len());
+}
