@@ -80,6 +80,10 @@ has_browser() {
         || any_file "/Applications/Google Chrome.app" /Applications/Chromium.app
 }
 
+has_pip() {
+    python3 -m pip --version >/dev/null 2>&1
+}
+
 missing=''
 reasons=''
 
@@ -106,6 +110,8 @@ look() {
         need nodejs 'checks the types of the web page and drives its test' has node
         need npm 'installs what that test is written with' has npm
         need chromium 'the browser in which the web page is tested' has_browser
+        need python3 "runs OpenAI's client, which asks the model runner in its test" has python3
+        need pip 'installs that client' has_pip
     fi
 }
 
@@ -127,6 +133,10 @@ package_manager() {
 package() {
     case $1:$2 in
         apt:compiler) echo g++ ;;
+        apt:pip | dnf:pip) echo python3-pip ;;
+        pacman:python3) echo python ;;
+        pacman:pip) echo python-pip ;;
+        brew:python3 | brew:pip) echo python ;;
         apt:libclang | apt:clang-headers) echo libclang-dev ;;
         # Ubuntu's package of the other name is empty and points to this one.
         apt:chromium) if grep -qi '^ID=ubuntu' /etc/os-release; then echo chromium-browser; else echo chromium; fi ;;
@@ -182,23 +192,53 @@ install_with() {
     esac
 }
 
+install_missing() {
+    local manager wanted
+    printf 'groupchat needs what is not on this machine yet:\n%s' "$reasons"
+    manager=$(package_manager)
+    if [ -z "$manager" ]; then
+        fail "there is no apt, dnf, pacman or brew here. Please install these yourself and try again:$missing"
+    fi
+    # shellcheck disable=SC2086 # Neither a name nor a package has a space in it.
+    wanted=$(packages "$manager" $missing)
+    printf 'Installing with %s: %s\n' "$manager" "$wanted"
+    # shellcheck disable=SC2086
+    install_with "$manager" $wanted || fail "$manager could not install these: $wanted"
+    look
+    if [ -n "$missing" ]; then
+        fail "$manager installed them, and still these cannot be found:$missing"
+    fi
+}
+
+clients=$(dirname "$0")/../model-runner/tests/clients
+
+# OpenAI's client for Python goes into a folder of its own. That takes neither a virtual environment, for which Debian wants
+# another package, nor a Python that lets pip change it. Wheels are for one version of Python, so another one wants others.
+install_python_client() {
+    local folder=$clients/python_modules wanted
+    wanted=$(python3 --version; cat "$clients/requirements.txt")
+    if [ -f "$folder/.installed" ] && [ "$(cat "$folder/.installed")" = "$wanted" ]; then return 0; fi
+    echo "Installing OpenAI's client for Python into $folder, for the test of the model runner"
+    rm -rf "$folder"
+    python3 -m pip install -q --disable-pip-version-check --only-binary :all: --no-deps --root-user-action ignore \
+        --target "$folder" -r "$clients/requirements.txt" || return 1
+    echo "$wanted" >"$folder/.installed"
+}
+
+install_node_client() {
+    local installed=$clients/node_modules/.package-lock.json
+    if [ "$installed" -nt "$clients/package-lock.json" ]; then return 0; fi
+    echo "Installing OpenAI's client for Node into $clients/node_modules, for the test of the model runner"
+    npm ci --no-audit --no-fund --prefix "$clients" && touch "$installed"
+}
+
 has cargo || fail "Rust is not installed. Install it from https://rustup.rs, open a new terminal and try again."
 
 look
-if [ -z "$missing" ]; then exit 0; fi
+if [ -n "$missing" ]; then install_missing; fi
 
-printf 'groupchat needs what is not on this machine yet:\n%s' "$reasons"
-manager=$(package_manager)
-if [ -z "$manager" ]; then
-    fail "there is no apt, dnf, pacman or brew here. Please install these yourself and try again:$missing"
-fi
-# shellcheck disable=SC2086 # Neither a name nor a package has a space in it.
-wanted=$(packages "$manager" $missing)
-printf 'Installing with %s: %s\n' "$manager" "$wanted"
-# shellcheck disable=SC2086
-install_with "$manager" $wanted || fail "$manager could not install these: $wanted"
-
-look
-if [ -n "$missing" ]; then
-    fail "$manager installed them, and still these cannot be found:$missing"
+# Without a network there are other tests to be run.
+if [ "$purpose" = test ]; then
+    install_python_client || echo "setup: OpenAI's client for Python could not be installed; its test will say that it skips" >&2
+    install_node_client || echo "setup: OpenAI's client for Node could not be installed; its test will say that it skips" >&2
 fi
