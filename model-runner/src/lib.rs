@@ -8,6 +8,7 @@ mod args;
 mod base;
 mod cache;
 mod engine;
+mod gbnf;
 mod gguf;
 mod http;
 mod job;

@@ -6,7 +6,10 @@ use llama_cpp_2::{
 };
 
 use super::{COMPLAINT, Model, complaint};
-use crate::sampling::{Grammar, TokenId};
+use crate::{
+    gbnf,
+    sampling::{Grammar, TokenId},
+};
 
 /// A grammar and how far the answer has come in it.
 pub(crate) struct GrammarSampler(LlamaSampler);
@@ -17,6 +20,7 @@ impl Model {
     /// # Errors
     /// What llama.cpp says is wrong with it.
     pub(crate) fn grammar(&self, grammar: &str) -> Result<GrammarSampler, String> {
+        gbnf::check(grammar)?;
         COMPLAINT.take();
         LlamaSampler::grammar(&self.inner, grammar, "root")
             .map(GrammarSampler)
