@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Memory after this part of the time is held against that at the end, and may have grown so much.
 const WARM: f64 = 0.2;
 const GROWTH: f64 = 1.02;
+/// In less time than this the first part is no warm-up, and growth is told but no error.
+const LONG_ENOUGH: Duration = Duration::from_secs(300);
 
 /// What happened to the requests of one client, or of all.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ struct Tally {
 /// Keeps up the load for so long.
 ///
 /// # Errors
-/// A reply that is lost or wrong, and memory that grows: unlike times these do not depend on the machine.
+/// A reply that is lost or wrong, and in a long run memory that grows: unlike times these do not depend on the machine.
 pub async fn measure(setup: &Setup, length: Duration, goals: &mut Goals) -> Result<()> {
     let server = setup.ours(OURS).await?;
     let begun = Instant::now();
@@ -63,10 +65,10 @@ pub async fn measure(setup: &Setup, length: Duration, goals: &mut Goals) -> Resu
     let refused = percentile(tally.turned_away.iter().copied().map(milliseconds), 0.95);
     goals.at_most("p95 of being turned away (milliseconds)", refused, 50.0);
     goals.at_most("own memory at the end against that after warm-up (times)", late as f64 / warm as f64, GROWTH);
-    ensure!(tally.lost.is_empty(), "replies were lost: {:?}", tally.lost);
-    ensure!(tally.wrong.is_empty(), "replies went to the wrong room: {:?}", tally.wrong);
+    ensure!(tally.lost.is_empty(), "replies were lost, the first so: {}", tally.lost[0]);
+    ensure!(tally.wrong.is_empty(), "rooms got what is not their reply, the first {}", tally.wrong[0]);
     ensure!(tally.without_retry_after == 0, "a 503 did not say when to come back");
-    ensure!(late as f64 <= warm as f64 * GROWTH, "memory grows");
+    ensure!(length < LONG_ENOUGH || late as f64 <= warm as f64 * GROWTH, "memory grows");
     Ok(())
 }
 
