@@ -142,8 +142,10 @@ impl<'a> Engine<'a> {
                 // There is no room in the cache until something ends.
                 Ok(None) => return,
                 Err(event) => {
-                    let job = waiting.take(index);
+                    let mut job = waiting.take(index);
                     self.metrics.finished.add(1);
+                    // Whoever reads the refusal finds the place free.
+                    job.place = None;
                     job.send(event);
                 }
             }

@@ -6,10 +6,14 @@
 //!
 //! Format: <https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md>.
 
+use std::collections::HashMap;
+
 /// Elements of all rules with their repetitions written out.
 const MOST_ELEMENTS: u64 = 50_000;
 /// Brackets within brackets.
 const DEEPEST: usize = 64;
+/// Ways from a rule through others to something that can be written. llama.cpp follows all of them at each token.
+const MOST_WAYS: u64 = 100_000;
 
 /// Checks that a grammar can be read in a moment.
 ///
@@ -19,8 +23,56 @@ pub(crate) fn check(grammar: &str) -> Result<(), String> {
     if grammar.contains('\0') {
         return Err("a grammar holds no zero character".to_owned());
     }
-    let mut scanner = Scanner { rest: grammar.chars().peekable(), groups: vec![Group::default()] };
-    scanner.scan()
+    let groups = vec![Group::default()];
+    let mut scanner = Scanner { rest: grammar.chars().peekable(), groups, names: Vec::new() };
+    scanner.scan()?;
+    let ways = Ways::of(&scanner.names);
+    if ways > MOST_WAYS {
+        return Err(format!("the rules of a grammar lead to one another in at most {MOST_WAYS} ways"));
+    }
+    Ok(())
+}
+
+/// A rule's name where it stands: as what is defined, or as what is referred to.
+enum Name {
+    Defined(String),
+    Used(String),
+}
+
+/// How many ways lead from a rule to what can be written, at most: as if each rule that it names could come first.
+#[derive(Default)]
+struct Ways<'a> {
+    used_by: HashMap<&'a str, Vec<&'a str>>,
+    /// Of rules that were counted; 1 for those that are being counted, which is where a rule leads back to itself.
+    counted: HashMap<&'a str, u64>,
+}
+
+impl<'a> Ways<'a> {
+    /// Of the rule with the most.
+    fn of(names: &'a [Name]) -> u64 {
+        let mut ways = Self::default();
+        let mut rule = "";
+        for name in names {
+            match name {
+                Name::Defined(name) => rule = name,
+                Name::Used(name) => ways.used_by.entry(rule).or_default().push(name),
+            }
+        }
+        let rules: Vec<&str> = ways.used_by.keys().copied().collect();
+        rules.into_iter().map(|rule| ways.count(rule)).max().unwrap_or(0)
+    }
+
+    /// The depth is bounded by the number of names in a grammar of a few thousand bytes.
+    fn count(&mut self, rule: &'a str) -> u64 {
+        if let Some(&counted) = self.counted.get(rule) {
+            return counted;
+        }
+        self.counted.insert(rule, 1);
+        let used = self.used_by.get(rule).cloned().unwrap_or_default();
+        let ways = used.into_iter().map(|used| self.count(used)).fold(1, u64::saturating_add);
+        self.counted.insert(rule, ways);
+        ways
+    }
 }
 
 /// What is between two brackets, or all of the grammar.
@@ -47,6 +99,7 @@ struct Scanner<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     /// From the outermost to the innermost.
     groups: Vec<Group>,
+    names: Vec<Name>,
 }
 
 impl Scanner<'_> {
@@ -66,7 +119,11 @@ impl Scanner<'_> {
                 ')' => self.close(),
                 '{' => self.repeat()?,
                 character if is_name(character) => {
-                    while self.rest.next_if(|&next| is_name(next)).is_some() {}
+                    let mut name = String::from(character);
+                    name.extend(std::iter::from_fn(|| self.rest.next_if(|&next| is_name(next))));
+                    while self.rest.next_if(|next| next.is_whitespace()).is_some() {}
+                    let is_defined = self.rest.peek() == Some(&':');
+                    self.names.push(if is_defined { Name::Defined(name) } else { Name::Used(name) });
                     self.group().push(1);
                 }
                 _ => {}
@@ -171,5 +228,19 @@ mod tests {
         );
         check(&format!("root ::= {}\"x\"", "(".repeat(70)), expect!["brackets in a grammar stand at most 64 deep"]);
         check("root ::= \"\0\"", expect!["a grammar holds no zero character"]);
+        let doubling: String = (0..40).map(|rule| format!("r{rule} ::= r{0} | r{0}\n", rule + 1)).collect();
+        check(
+            &format!("root ::= r0\n{doubling}r40 ::= \"x\""),
+            expect!["the rules of a grammar lead to one another in at most 100000 ways"],
+        );
+    }
+
+    #[test]
+    fn rules_that_lead_back_to_themselves_are_fine() {
+        check(
+            "root ::= value\nvalue ::= object | array | string\nobject ::= \"{\" (string \":\" value)* \"}\"\n\
+             array ::= \"[\" (value (\",\" value)*)? \"]\"\nstring ::= \"x\"",
+            expect!["fine"],
+        );
     }
 }

@@ -256,7 +256,7 @@ fn logprobs(options: &DrawOptions) -> Result<Option<usize>, Refusal> {
     };
     match asked {
         Some(asked) if asked > MAX_TOP_LOGPROBS => Err(Refusal::new(
-            "logprobs",
+            if top == Some(asked) { "top_logprobs" } else { "logprobs" },
             format!("log-probabilities are given of at most {MAX_TOP_LOGPROBS} candidates"),
         )),
         asked => Ok(asked.map(|asked| asked as usize)),

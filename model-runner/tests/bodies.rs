@@ -2,7 +2,6 @@
 //! runner goes on as before.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-#[expect(dead_code, reason = "other tests ask it more")]
 mod served;
 #[path = "bodies/shapes.rs"]
 mod shapes;
@@ -36,7 +35,7 @@ async fn served() -> Served {
         options.context = 512;
         // A refused request keeps its place for a moment after its answer was sent.
         options.queue = 16;
-        options.api_key = Some(KEY.to_owned());
+        options.api_key = Some(KEY.into());
         options.time_limit = Duration::from_secs(20);
     })
     .await

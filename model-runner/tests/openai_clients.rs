@@ -3,7 +3,6 @@
 //! `scripts/setup.sh test` installs them beside this file. Where they are missing, a test says so and checks nothing.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-#[expect(dead_code, reason = "other tests ask it more")]
 mod served;
 
 use std::path::Path;
@@ -20,7 +19,7 @@ async fn served() -> Served {
     Served::with(TinyModel::default(), |options| {
         options.parallel = 1;
         options.queue = 1;
-        options.api_key = Some(KEY.to_owned());
+        options.api_key = Some(KEY.into());
     })
     .await
 }

@@ -104,7 +104,7 @@ impl Engine<'_> {
     /// Those that take part, the most urgent first and then in the order in which they were begun.
     fn runnable(&self) -> Vec<usize> {
         let live = self.active.iter().any(|active| active.job.urgency == Urgency::Live);
-        let idle_pauses = live && self.steps % IDLE_SHARE != 0;
+        let idle_pauses = live && !self.steps.is_multiple_of(IDLE_SHARE);
         let pauses = |active: &Active| idle_pauses && active.job.urgency == Urgency::Idle;
         let mut runnable: Vec<usize> = (0..self.active.len()).filter(|&index| !pauses(&self.active[index])).collect();
         runnable.sort_by_key(|&index| self.active[index].job.urgency);

@@ -20,7 +20,12 @@ pub(super) struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
-        Self { status, code, field: None, sentence: sentence.into() }
+        let mut sentence = sentence.into();
+        if let Some((cut, _)) = sentence.char_indices().nth(LONGEST_SENTENCE) {
+            sentence.truncate(cut);
+            sentence.push('…');
+        }
+        Self { status, code, field: None, sentence }
     }
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
@@ -117,6 +122,8 @@ impl ApiError {
     }
 }
 
+/// In characters: sentences repeat what was sent, which can be a megabyte.
+const LONGEST_SENTENCE: usize = 1000;
 const QUEUE_FULL: &str = "queue_full";
 /// In seconds: about what a short answer takes.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");

@@ -329,7 +329,10 @@ fn grammars() -> Vec<Body> {
             "root ::= r0\n{}r3000 ::= \"x\"",
             (0..3000).map(|n| format!("r{n} ::= r{}\n", n + 1)).collect::<String>()
         ),
-        // Not sent: forty rules that each offer the next one twice. llama.cpp follows all 2^40 ways before the first token.
+        format!(
+            "root ::= r0\n{}r40 ::= \"x\"",
+            (0..40).map(|n| format!("r{n} ::= r{0} | r{0}\n", n + 1)).collect::<String>()
+        ),
     ];
     grammars.into_iter().map(|grammar| with("grammar", grammar)).collect()
 }
