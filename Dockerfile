@@ -9,11 +9,11 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 # The caches keep a change of one line from building llama.cpp again. What is built does not depend on this machine's
-# processor: llama.cpp takes AVX2 for granted and nothing newer.
+# processor: llama.cpp's CPU code is there in a variant for each generation, and the best is loaded.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p bot --bin groupchat \
-    && cp target/release/groupchat /usr/local/bin/groupchat
+    cargo build --release --locked --features dynamic-backends -p bot --bin groupchat \
+    && scripts/install.sh target/release/groupchat /install
 
 FROM debian:bookworm-slim
 # curl is for the health check alone. PostgreSQL is missing on purpose: a container is given the URL of a server.
@@ -22,7 +22,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl libgomp1 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/groupchat groupchat
-COPY --from=build /usr/local/bin/groupchat /usr/local/bin/groupchat
+COPY --from=build /install /usr/local
 COPY config/groupchat.toml /etc/groupchat/groupchat.toml
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/groupchat/
 ENV GROUPCHAT__DATABASE__DATA=/var/lib/groupchat \

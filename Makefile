@@ -1,15 +1,28 @@
 # `make demo` and `make test` install what they need and is missing, and then never ask again.
 
 .DEFAULT_GOAL := help
+COMMA := ,
 .PHONY: demo test bench lint help
 
 # What npm writes when it has installed everything.
 NODE_MODULES := $(if $(wildcard web/tests/package.json),web/tests/node_modules/.package-lock.json)
 
+# On Linux llama.cpp is built as libraries with its CPU code in a variant for each generation of processors, of which the
+# best is loaded: what is built here runs on an older machine and is as fast as it can be on a newer one.
+FEATURES ?= $(if $(filter Linux,$(shell uname -s)),dynamic-backends)
+RELEASE := --release $(if $(FEATURES),--features $(FEATURES))
+
 demo: ## build and start a group chat on 127.0.0.1; options: make demo ARGS="--port 9000"
 	@scripts/setup.sh demo
-	cargo build --release -p bot --bin groupchat
+	cargo build $(RELEASE) -p bot --bin groupchat
 	@exec "$${CARGO_TARGET_DIR:-target}/release/groupchat" demo $(ARGS)
+
+.PHONY: install
+PREFIX ?= /usr/local
+install: ## build and copy to PREFIX (/usr/local); a GPU with FEATURES=cuda, vulkan or metal
+	@scripts/setup.sh demo
+	cargo build $(RELEASE) -p bot --bin groupchat
+	scripts/install.sh "$${CARGO_TARGET_DIR:-target}/release/groupchat" "$(PREFIX)"
 
 test: ## run all tests, those in a browser too
 	@scripts/setup.sh test
@@ -32,7 +45,7 @@ bench-discord: ## measure the bot under the load of 200 Discord servers, for fiv
 .PHONY: bench-runner
 bench-runner: ## measure the model runner, against a llama-server too: LLAMA_SERVER=FILE; options: ARGS="quick latency"
 	@scripts/setup.sh demo
-	cargo bench -p model-runner --bench runner -- $(ARGS)
+	cargo bench -p model-runner --features testing$(if $(FEATURES),$(COMMA)$(FEATURES)) --bench runner -- $(ARGS)
 
 lint: $(NODE_MODULES) ## check the style and types of all code
 	@scripts/setup.sh test
