@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use crate::sampling::TokenId;
 
+#[cfg(test)]
+mod tests;
+
 /// The number of a sequence in the context.
 pub(crate) type SequenceId = i32;
 
@@ -89,7 +92,8 @@ impl Cache {
     /// Gives a prompt a sequence that begins with as much of it as is there. The last token is never reused: the answer
     /// is drawn from what comes out at it. None where all sequences are worked on.
     ///
-    /// What a room had before is dropped or taken over; another room's is only shared.
+    /// What a room had before is dropped or taken over; another room's is only shared, but where there is no sequence
+    /// left to share it with.
     pub(crate) fn begin(
         &mut self,
         prompt: &[TokenId],
@@ -102,15 +106,21 @@ impl Cache {
         let best = self.best_match(usable, adapter, key);
         if let Some(found) = best.filter(|&found| self.may_take(found, key)) {
             let begun = self.take(found, key, memory);
-            self.drop_others_of(key, begun.sequence, memory);
+            self.drop_windows_of(key, memory);
             return Some(begun);
         }
         let from = best.map(|Match { index, length }| (self.sequences[index].id, length));
         if let Some((from, _)) = from {
-            // It is about to be shared, so it is not the one to be forgotten for want of a sequence.
+            // To be shared is to be used, so it is not the next to be forgotten.
             self.touch(from);
         }
-        let id = self.free_sequence(from.map(|(id, _)| id), memory)?;
+        // First, so that a room gives up its own sequence and not another's.
+        self.drop_windows_of(key, memory);
+        let Some(id) = self.free_sequence(from.map(|(id, _)| id), memory) else {
+            let (from, length) = from?;
+            let index = self.index(from);
+            return (!self.sequences[index].busy).then(|| self.take(Match { index, length }, key, memory));
+        };
         let (cells, tokens) = match from {
             Some((from, length)) => {
                 memory.fork(from, id, length);
@@ -123,7 +133,6 @@ impl Cache {
         let reused = tokens.len();
         let used = self.uses;
         self.sequences.push(Sequence { id, adapter, tokens, cells, key: key.cloned(), used, busy: true });
-        self.drop_others_of(key, id, memory);
         Some(Begun { sequence: id, reused })
     }
 
@@ -233,11 +242,11 @@ impl Cache {
         Begun { sequence: sequence.id, reused: length }
     }
 
-    /// Drops what else a room has at rest: it has only one window.
-    fn drop_others_of(&mut self, key: Option<&Arc<str>>, kept: SequenceId, memory: &mut impl Memory) {
+    /// Drops what a room has at rest: its next window takes the place.
+    fn drop_windows_of(&mut self, key: Option<&Arc<str>>, memory: &mut impl Memory) {
         let Some(key) = key else { return };
-        let others = self.sequences.iter().filter(|s| !s.busy && s.id != kept && s.key.as_ref() == Some(key));
-        for id in others.map(|s| s.id).collect::<Vec<_>>() {
+        let windows = self.sequences.iter().filter(|s| !s.busy && s.key.as_ref() == Some(key));
+        for id in windows.map(|s| s.id).collect::<Vec<_>>() {
             self.forget(id, memory);
         }
     }
