@@ -12,6 +12,8 @@ mod answer;
 mod plan;
 mod score;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -154,15 +154,18 @@ impl Engine<'_> {
         *budget = budget.saturating_sub(piece);
     }
 
-    /// Rows of continuations, each on a branch of its own.
+    /// Rows of continuations, each on a branch of its own, as many as there is room for. The first that is not judged to
+    /// its end goes first, and there is room for the longest, so that each is judged in the end.
     fn plan_tails(&mut self, plan: &mut Plan, index: usize) {
-        let Active { sequence, prompt, stage: Stage::Tails, aim: Aim::Score(score), .. } = &mut self.active[index]
+        let Active { sequence, prompt, reserved, stage: Stage::Tails, aim: Aim::Score(score), .. } =
+            &mut self.active[index]
         else {
             return;
         };
+        let mut room = reserved.saturating_sub(score.cached());
         let mut memory = ContextMemory(&mut self.context);
         for (number, tail) in score.tails.iter_mut().enumerate() {
-            let count = tail.left().min(plan.outputs_left()).min(ROWS - plan.rows.len());
+            let count = tail.left().min(plan.outputs_left()).min(ROWS - plan.rows.len()).min(room);
             if count == 0 {
                 continue;
             }
@@ -172,6 +175,7 @@ impl Engine<'_> {
             let Some(branch) = tail.branch else { return };
             let from = tail.computed();
             let tokens = &tail.tokens[from..from + count];
+            room -= count;
             plan.add((index, branch, PartKind::Tail(number)), prompt.len() + from, tokens, Outputs::All);
         }
     }

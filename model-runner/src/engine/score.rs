@@ -41,6 +41,16 @@ impl Score {
         self.tails.iter().map(|tail| tail.tokens.len()).sum()
     }
 
+    /// Tokens of the longest continuation.
+    pub(super) fn longest(&self) -> usize {
+        self.tails.iter().map(|tail| tail.tokens.len()).max().unwrap_or(0)
+    }
+
+    /// Tokens of continuations that are in the cache.
+    pub(super) fn cached(&self) -> usize {
+        self.tails.iter().filter(|tail| tail.branch.is_some()).map(Tail::computed).sum()
+    }
+
     /// The results, in the order of the continuations.
     pub(super) fn take_logprobs(&mut self) -> Vec<Vec<f32>> {
         self.tails.iter_mut().map(|tail| std::mem::take(&mut tail.logprobs)).collect()

@@ -21,7 +21,7 @@ use crate::{
 
 /// The most continuations of a request.
 const MAX_CONTINUATIONS: usize = 256;
-/// Tokens of short continuations that are in the cache at once.
+/// Tokens of continuations for which room is kept; a longer one has room for all of it.
 const TAILS_AT_ONCE: usize = 256;
 
 /// A request that can be begun.
@@ -39,20 +39,14 @@ impl Engine<'_> {
         let adapter = adapters.version(job.adapter.as_deref()).ok_or(Event::NoSuchModel)?;
         let prompt = self.prompt_tokens(job.task.prompt()).map_err(Event::Refused)?;
         let space = self.length - prompt.len();
-        let reserved = match &job.task {
-            Task::Prefill { .. } => 0,
-            Task::Draw { draw, .. } => draw.max_tokens.map_or(UNLIMITED_RESERVE, |limit| limit as usize).min(space),
-            // Looked at again below, with their tokens.
-            Task::Score { .. } => 0,
-        };
         let aim = self.aim(&job.task, &prompt).map_err(Event::Refused)?;
-        let reserved = match &aim {
-            Aim::Score(score) => {
-                let longest = score.tails.iter().map(|tail| tail.tokens.len()).max().unwrap_or(0);
-                score.tokens().min(TAILS_AT_ONCE).max(longest)
-            }
-            _ => reserved,
+        let reserved = match (&job.task, &aim) {
+            (Task::Draw { draw, .. }, _) => draw.max_tokens.map_or(UNLIMITED_RESERVE, |limit| limit as usize),
+            (_, Aim::Score(score)) => score.tokens().min(TAILS_AT_ONCE).max(score.longest()),
+            _ => 0,
         };
+        // What is more than the whole cache has would never begin.
+        let reserved = reserved.min(space);
         let kept: usize = self.active.iter().map(|active| active.reserved + active.prompt_left()).sum();
         let room = self.cache.capacity_beside_busy().saturating_sub(kept);
         Ok((prompt.len() + reserved <= room).then_some(Prepared { adapter, prompt, aim, reserved }))
