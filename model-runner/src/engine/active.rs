@@ -52,6 +52,13 @@ impl Active {
         }
     }
 
+    /// Tokens that it still takes in the cache for certain. Beyond what it reserved, an answer has the token that was drawn
+    /// last and is computed next.
+    pub(super) fn room_wanted(&self) -> usize {
+        let next = usize::from(matches!(self.stage, Stage::Answer { .. }));
+        self.reserved.max(next) + self.prompt_left()
+    }
+
     /// Whether something is drawn from what comes out at the end of the prompt.
     pub(super) fn wants_output(&self) -> bool {
         match &self.aim {

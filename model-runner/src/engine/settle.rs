@@ -47,7 +47,7 @@ impl Engine<'_> {
         };
         // What is more than the whole cache has would never begin.
         let reserved = reserved.min(space);
-        let kept: usize = self.active.iter().map(|active| active.reserved + active.prompt_left()).sum();
+        let kept: usize = self.active.iter().map(Active::room_wanted).sum();
         let room = self.cache.capacity_beside_busy().saturating_sub(kept);
         Ok((prompt.len() + reserved <= room).then_some(Prepared { adapter, prompt, aim, reserved }))
     }
@@ -138,11 +138,10 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether an answer may go on beyond what it reserved.
+    /// Whether an answer may go on beyond what it reserved. Its next token is wanted already.
     fn has_room_to_grow(&self) -> bool {
-        let kept: usize = self.active.iter().map(|active| active.reserved + active.prompt_left()).sum();
-        // Each answer that goes on takes a token in the next step.
-        self.cache.capacity_beside_busy() > kept + self.active.len()
+        let kept: usize = self.active.iter().map(Active::room_wanted).sum();
+        self.cache.capacity_beside_busy() >= kept
     }
 
     fn settle_tail(&mut self, part: &Part, number: usize) {
