@@ -20,7 +20,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
-        let mut sentence = sentence.into();
+        let mut sentence = sentence.into().replace(char::is_control, " ");
         if let Some((cut, _)) = sentence.char_indices().nth(LONGEST_SENTENCE) {
             sentence.truncate(cut);
             sentence.push('…');
