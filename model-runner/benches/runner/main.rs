@@ -26,6 +26,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use model_runner::testing::Shape;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{figures::Goals, server::Setup, throughput::Span};
 
@@ -45,10 +46,12 @@ struct Wanted {
 async fn main() -> Result<()> {
     let wanted = Wanted::read(env::args().skip(1))?;
     let Some(model) = wanted.model.clone().map_or_else(random_model, |model| Ok(Some(model)))? else { return Ok(()) };
+    let mut terminate = signal(SignalKind::terminate())?;
     // Dropped on the way out, the servers end.
     tokio::select! {
         done = measure(&wanted, model) => done,
-        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
     }
 }
 
