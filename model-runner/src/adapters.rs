@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     cache::AdapterVersion,
+    gguf::AdapterHeader,
     job::Refusal,
     last_words::while_loading_adapter,
     llama::{Adapter, Model},
@@ -59,9 +60,13 @@ impl Adapters {
             let sentence = format!("{MOST} adapters are loaded already; unload one first");
             return Err(Refusal::new("lora_name", sentence));
         }
-        let adapter = while_loading_adapter(file, || Adapter::load(model, file)).map_err(|error| {
-            Refusal::new("lora_path", format!("cannot use {} as an adapter: {error}", file.display()))
-        })?;
+        let refuse = |reason: String| {
+            Refusal::new("lora_path", format!("cannot use {} as an adapter: {reason}", file.display()))
+        };
+        // It was checked when it was asked for; a rest later it may be another file.
+        AdapterHeader::read(file).map_err(|reason| refuse(reason.to_string()))?;
+        let adapter = while_loading_adapter(file, || Adapter::load(model, file));
+        let adapter = adapter.map_err(|error| refuse(error.to_string()))?;
         self.latest += 1;
         self.loaded.insert(self.latest, Arc::new(adapter));
         self.offered.insert(name.to_owned(), Offered { file: file.to_owned(), version: self.latest });

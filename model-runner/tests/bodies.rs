@@ -67,7 +67,8 @@ fn check_answer(status: StatusCode, text: &str) -> Result<(), &'static str> {
         return Err("the error has no type or no code");
     }
     // A sentence may repeat what was sent, within limits.
-    if !error.message.contains(' ') || error.message.contains(char::is_control) || error.message.chars().count() > 1001 {
+    if !error.message.contains(' ') || error.message.contains(char::is_control) || error.message.chars().count() > 1001
+    {
         return Err("the message is no sentence");
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What a step computes.
 
 use super::{
-    ADAPTER_TURN, ContextMemory, Engine, IDLE_SHARE, OUTPUTS, PIECE_ALONE, PIECE_BESIDE_ANSWERS, ROWS,
+    ADAPTER_TURN, ContextMemory, Engine, IDLE_SHARE, OUTPUTS, PIECE, ROWS,
     active::{Active, Aim, Stage},
 };
 use crate::{
@@ -91,7 +91,7 @@ impl Engine<'_> {
         for &index in &runnable {
             self.plan_tails(&mut plan, index);
         }
-        let mut budget = if plan.rows.is_empty() { PIECE_ALONE } else { PIECE_BESIDE_ANSWERS };
+        let mut budget = PIECE;
         for &index in &runnable {
             self.plan_prompt(&mut plan, index, &mut budget);
         }
