@@ -167,7 +167,7 @@ impl Store {
         voice: &str,
         at: DateTime<Utc>,
     ) -> Result<bool> {
-        let edited = self.edit_message(room, key, text, at).await?;
+        // First, so that nobody who reads the new words is told of the old voice.
         sqlx::query(
             "update message set voice = $3
              where room_id = $1 and message_key = $2 and persona_id is not null and deleted_at is null",
@@ -177,7 +177,7 @@ impl Store {
         .bind(voice)
         .execute(&self.pool)
         .await?;
-        Ok(edited)
+        self.edit_message(room, key, text, at).await
     }
 
     /// Deletes messages: text, earlier wordings, reactions, opinions and who led to it go, the key stays so that a
