@@ -7,20 +7,25 @@ COMMA := ,
 # What npm writes when it has installed everything.
 NODE_MODULES := $(if $(wildcard web/tests/package.json),web/tests/node_modules/.package-lock.json)
 
-# On Linux llama.cpp is built as libraries with its CPU code in a variant for each generation of processors, of which the
-# best is loaded: what is built here runs on an older machine and is as fast as it can be on a newer one.
-FEATURES ?= $(if $(filter Linux,$(shell uname -s)),dynamic-backends)
+# With FEATURES=dynamic-backends (Linux) llama.cpp is built as libraries with its CPU code in a variant for each generation
+# of processors, of which the best is loaded: what is built runs on an older machine and is as fast as it can be on a newer
+# one. Links that an earlier such build left would stop the next one.
+FEATURES ?=
 RELEASE := --release $(if $(FEATURES),--features $(FEATURES))
+UNLINK = @rm -f $(foreach folder,. deps examples,"$${CARGO_TARGET_DIR:-target}/release/$(folder)"/lib{llama,ggml}*.so*)
+SHELL := /bin/bash
 
 demo: ## build and start a group chat on 127.0.0.1; options: make demo ARGS="--port 9000"
 	@scripts/setup.sh demo
+	$(if $(FEATURES),$(UNLINK))
 	cargo build $(RELEASE) -p bot --bin groupchat
 	@exec "$${CARGO_TARGET_DIR:-target}/release/groupchat" demo $(ARGS)
 
 .PHONY: install
 PREFIX ?= /usr/local
-install: ## build and copy to PREFIX (/usr/local); a GPU with FEATURES=cuda, vulkan or metal
+install: ## build and copy to PREFIX (/usr/local); FEATURES=dynamic-backends for all processors, cuda, vulkan or metal for a GPU
 	@scripts/setup.sh demo
+	$(if $(FEATURES),$(UNLINK))
 	cargo build $(RELEASE) -p bot --bin groupchat
 	scripts/install.sh "$${CARGO_TARGET_DIR:-target}/release/groupchat" "$(PREFIX)"
 
@@ -45,6 +50,7 @@ bench-discord: ## measure the bot under the load of 200 Discord servers, for fiv
 .PHONY: bench-runner
 bench-runner: ## measure the model runner, against a llama-server too: LLAMA_SERVER=FILE; options: ARGS="quick latency"
 	@scripts/setup.sh demo
+	$(if $(FEATURES),$(UNLINK))
 	cargo bench -p model-runner --features testing$(if $(FEATURES),$(COMMA)$(FEATURES)) --bench runner -- $(ARGS)
 
 lint: $(NODE_MODULES) ## check the style and types of all code
