@@ -17,7 +17,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    gguf::GgufHeader,
     llama::CacheType,
     server::{Options, ServeError, serve},
     threads::physical_cores,
@@ -116,9 +115,6 @@ pub async fn run(args: Args) -> ExitCode {
 }
 
 async fn try_run(args: Args) -> Result<(), ServeError> {
-    // The model thread checks the header too; here it is said before anybody connects.
-    GgufHeader::read(&args.model)
-        .map_err(|reason| ServeError::Model(format!("cannot use {} as a model: {reason}", args.model.display())))?;
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
     if args.parent_watch {

@@ -9,6 +9,7 @@
 
 mod active;
 mod answer;
+mod begin;
 mod plan;
 mod score;
 mod settle;
@@ -46,8 +47,6 @@ const PIECE: usize = 160;
 const IDLE_SHARE: u64 = 8;
 /// For how many steps an adapter is kept while another waits: changing it costs about half a step.
 const ADAPTER_TURN: u32 = 8;
-/// Tokens for which an answer without a limit reserves room; beyond it goes on while there is room.
-const UNLIMITED_RESERVE: usize = 512;
 
 /// What an engine is made with.
 #[derive(Debug, Clone, Copy)]
@@ -155,30 +154,34 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Ends all work: for where the model is let go.
-    pub(crate) fn fail_all(&mut self, sentence: &str) {
-        for active in self.active.drain(..) {
-            active.job.send(Event::Failed(sentence.to_owned()));
-        }
-        self.cache.clear();
-        self.context.clear();
-    }
-
     /// Drops what nobody waits for any more, and makes one step.
     pub(crate) fn step(&mut self, adapters: &Adapters) {
         self.drop_abandoned();
-        let Some(plan) = self.plan() else { return };
-        self.context.use_adapter(adapters.loaded(plan.adapter));
-        let began = Instant::now();
-        if let Err(error) = self.context.step(&plan.rows) {
-            tracing::error!("{error}");
-            return self.fail_all(&error.to_string());
+        if let Some(plan) = self.plan() {
+            self.context.use_adapter(adapters.loaded(plan.adapter));
+            let began = Instant::now();
+            match self.context.step(&plan.rows) {
+                Ok(()) => {
+                    self.metrics.step(plan.rows.len(), plan.answers, began.elapsed());
+                    self.steps += 1;
+                    self.settle(&plan);
+                }
+                Err(error) => self.fail_all(&error.to_string()),
+            }
         }
-        self.metrics.step(plan.rows.len(), plan.answers, began.elapsed());
-        self.steps += 1;
-        self.settle(&plan);
         self.metrics.in_hand.set(self.active.len() as u64);
         self.metrics.memory.cached_tokens.set(self.cache.used() as u64);
+    }
+
+    /// Ends all work, after a step of which nobody knows what it left in the cache.
+    fn fail_all(&mut self, sentence: &str) {
+        tracing::error!("{sentence}");
+        for active in self.active.drain(..) {
+            active.job.send(Event::Failed(sentence.to_owned()));
+            self.metrics.finished.add(1);
+        }
+        self.cache.clear();
+        self.context.clear();
     }
 
     /// Forgets what was computed with adapters that are gone.

@@ -132,17 +132,17 @@ impl ModelThread {
 
     fn work(&mut self, engine: &mut Engine<'_>, model: &Arc<Model>, work: &mut Work, runtime: &Handle) -> Pause {
         if let Some(call) = work.first.take() {
-            work.note(call, model, engine);
+            work.note(call, model);
         }
         loop {
             if engine.is_idle() && work.waiting.is_empty() {
                 match self.wait(runtime) {
-                    Ok(call) => work.note(call, model, engine),
+                    Ok(call) => work.note(call, model),
                     Err(pause) => return pause,
                 }
             }
             while let Ok(call) = self.calls.try_recv() {
-                work.note(call, model, engine);
+                work.note(call, model);
             }
             if self.shutdown.is_cancelled() {
                 work.waiting.drain().for_each(|job| job.send(Event::Stopping));
@@ -179,7 +179,7 @@ struct Work {
 }
 
 impl Work {
-    fn note(&mut self, call: Call, model: &Arc<Model>, engine: &mut Engine<'_>) {
+    fn note(&mut self, call: Call, model: &Arc<Model>) {
         match call {
             Call::Job(job) => self.waiting.push(*job),
             Call::Adapter(AdapterOrder::Load { name, path, done }) => {
@@ -189,7 +189,6 @@ impl Work {
                 answer(done, self.adapters.unload(&name));
             }
         }
-        self.drop_unused(engine);
     }
 
     fn drop_unused(&mut self, engine: &mut Engine<'_>) {

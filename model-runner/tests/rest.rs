@@ -88,3 +88,18 @@ async fn metrics_are_in_the_text_format_of_prometheus() {
         assert!([name, family].iter().any(|name| text.contains(&format!("# TYPE {name} "))), "{line}");
     }
 }
+
+#[tokio::test]
+async fn nothing_is_in_hand_once_the_last_client_has_gone() {
+    let served = Served::start().await;
+    let request = json!({"messages": [{"role": "user", "content": "hi"}], "temperature": 0, "max_tokens": 30_000});
+    let (streaming, _) = served.begin_stream(&request).await;
+    assert!(is_told(&served, "groupchat_runner_requests_running 1").await);
+    drop(streaming);
+    let gone = async { while !is_told(&served, "groupchat_runner_requests_running 0").await {} };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("the gauge falls");
+}
+
+async fn is_told(served: &Served, line: &str) -> bool {
+    served.get("/metrics").await.text().await.unwrap().lines().any(|here| here == line)
+}

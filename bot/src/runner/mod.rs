@@ -3,7 +3,6 @@
 //! The client speaks to any server with OpenAI's interface. Neither knows what the words are for.
 
 mod client;
-mod models;
 mod prefill;
 mod process;
 

@@ -1,11 +1,11 @@
 //! A request in hand.
 
-use chat::wire::Usage;
+use chat::wire::{FinishReason, Usage};
 
 use super::{answer::Answer, score::Score};
 use crate::{
     cache::{AdapterVersion, Cache, Memory, SequenceId},
-    job::{Event, Job},
+    job::{Event, Job, Said},
     sampling::TokenId,
 };
 
@@ -83,6 +83,34 @@ impl Active {
 
     pub(super) fn send(&self, event: Event) {
         self.job.send(event);
+    }
+
+    /// Sends a piece of the answer.
+    pub(super) fn say(&self, said: Said) {
+        if !said.text.is_empty() || !said.tokens.is_empty() {
+            self.send(Event::Text(said));
+        }
+    }
+
+    /// Ends an answer for want of room.
+    pub(super) fn cut(&mut self) {
+        if let Aim::Answer(answer) = &mut self.aim {
+            let rest = answer.cut();
+            self.say(rest);
+            self.finish(FinishReason::Length);
+        }
+    }
+
+    /// Tells that it is complete. Its place in the cache is released at the end of the step.
+    pub(super) fn finish(&mut self, reason: FinishReason) {
+        let drawn = if let Aim::Answer(answer) = &self.aim { answer.drawn() } else { 0 };
+        let usage = self.usage(drawn);
+        self.job.span.in_scope(|| {
+            let (took, prompt, cached) = (self.job.arrived.elapsed(), usage.prompt_tokens, usage.cached_tokens());
+            tracing::debug!(?took, prompt, cached, drawn, ?reason, "answered");
+        });
+        self.send(Event::Finished { reason, usage });
+        self.stage = Stage::Done;
     }
 }
 
