@@ -9,10 +9,12 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 # The caches keep a change of one line from building llama.cpp again. What is built does not depend on this machine's
-# processor: llama.cpp takes AVX2 for granted and nothing newer.
+# processor: llama.cpp's CPU code is there in a variant for each generation, and the best is loaded. Links that an earlier
+# build left in the cache would stop llama.cpp's build script.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p bot --bin groupchat \
+    rm -f target/release/lib*.so* target/release/*/lib*.so* \
+    && cargo build --release --locked --features dynamic-backends -p bot --bin groupchat \
     && scripts/install.sh target/release/groupchat /install
 
 FROM debian:bookworm-slim

@@ -9,9 +9,10 @@ NODE_MODULES := $(if $(wildcard web/tests/package.json),web/tests/node_modules/.
 
 # With FEATURES=dynamic-backends (Linux) llama.cpp is built as libraries with its CPU code in a variant for each generation
 # of processors, of which the best is loaded: what is built runs on an older machine and is as fast as it can be on a newer
-# one. Links that an earlier such build left would stop the next one.
+# one. It takes minutes longer, so only what is installed is built so without a word. Links that an earlier such build left
+# would stop the next one.
 FEATURES ?=
-RELEASE := --release $(if $(FEATURES),--features $(FEATURES))
+RELEASE = --release $(if $(FEATURES),--features $(FEATURES))
 UNLINK = @rm -f $(foreach folder,. deps examples,"$${CARGO_TARGET_DIR:-target}/release/$(folder)"/lib{llama,ggml}*.so*)
 SHELL := /bin/bash
 
@@ -23,7 +24,8 @@ demo: ## build and start a group chat on 127.0.0.1; options: make demo ARGS="--p
 
 .PHONY: install
 PREFIX ?= /usr/local
-install: ## build and copy to PREFIX (/usr/local); FEATURES=dynamic-backends for all processors, cuda, vulkan or metal for a GPU
+install: FEATURES := $(or $(FEATURES),$(if $(filter Linux,$(shell uname -s)),dynamic-backends))
+install: ## build for all processors and copy to PREFIX (/usr/local); FEATURES=cuda, vulkan or metal for a GPU
 	@scripts/setup.sh demo
 	$(if $(FEATURES),$(UNLINK))
 	cargo build $(RELEASE) -p bot --bin groupchat

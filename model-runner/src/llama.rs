@@ -178,6 +178,26 @@ fn markup_texts(vocabulary: &LlamaVocab<'_>) -> impl Iterator<Item = String> {
     user_defined.filter_map(|token| Some(vocabulary.text(token)?.to_string_lossy().into_owned()))
 }
 
+/// Whether this processor has what llama.cpp was built for. Without a variant for each generation that is what its build
+/// takes for granted, and on a processor without it the first step would end in an illegal instruction.
+///
+/// # Errors
+/// A sentence that says what is missing and how to build for it.
+pub(crate) fn check_processor() -> Result<(), String> {
+    #[cfg(all(target_arch = "x86_64", not(feature = "dynamic-backends")))]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        let known = [("AVX2", has!("avx2")), ("FMA", has!("fma")), ("F16C", has!("f16c")), ("BMI2", has!("bmi2"))];
+        if let Some((missing, _)) = known.into_iter().find(|(_, is_here)| !is_here) {
+            return Err(format!(
+                "this program was built for processors from 2013 on, and this one has no {missing}; build it with make \
+                 install"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// llama.cpp is set up once in a process and stays.
 fn backend() -> &'static LlamaBackend {
     static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {

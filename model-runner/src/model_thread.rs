@@ -20,7 +20,7 @@ use crate::{
     gguf::GgufHeader,
     job::{AdapterOrder, Event, Job, Refusal},
     last_words::while_loading,
-    llama::Model,
+    llama::{Model, check_processor},
     metrics::Metrics,
     waiting::Waiting,
 };
@@ -165,6 +165,7 @@ impl ModelThread {
     }
 
     fn load(&self) -> Result<Model, String> {
+        check_processor()?;
         GgufHeader::read(&self.file).map_err(|error| error.to_string())?;
         while_loading(&self.file, || Model::load(&self.file, self.repack)).map_err(|error| error.to_string())
     }
