@@ -1,0 +1,12 @@
+//! GGUF files: the base that is read, and what is written.
+
+mod base;
+mod blocks;
+mod writer;
+
+pub use self::{
+    base::{Base, GgufFile},
+    blocks::Stored,
+    writer::{Entry, MetaValue, TensorPlan, Writer},
+};
+pub(crate) use self::blocks::encode;

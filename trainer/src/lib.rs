@@ -1,0 +1,16 @@
+//! Trains LoRA adapters against the very weights that are served, and small models from nothing, on the machine that
+//! serves them.
+//!
+//! It reads rows and GGUF files and writes GGUF files; whose rows they are, and who serves what comes of them, is decided
+//! elsewhere.
+
+pub mod backend;
+mod decoder;
+pub mod error;
+pub mod gguf;
+pub mod packing;
+mod parameters;
+pub mod shape;
+mod whole_file;
+
+pub use error::{Error, Result};
