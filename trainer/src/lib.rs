@@ -8,9 +8,13 @@ pub mod backend;
 mod decoder;
 pub mod error;
 pub mod gguf;
+pub mod lora;
+pub mod optimiser;
 pub mod packing;
 mod parameters;
+mod scratch;
 pub mod shape;
+pub mod tokens;
 mod whole_file;
 
 pub use error::{Error, Result};

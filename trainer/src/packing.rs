@@ -22,7 +22,7 @@ impl Example {
 
 /// Tokens that follow each other, with nothing branching off before their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Segment {
+pub struct Segment {
     /// The place of its first token among all packed tokens.
     pub(crate) start: usize,
     /// How many tokens it has.
@@ -193,9 +193,9 @@ mod tests {
         check(
             &[(&[1, 2, 3, 4, 5], 4), (&[1, 2, 3, 7, 8, 9], 4), (&[1, 2, 6, 6], 3)],
             expect![[r#"
-                [4] after Some(2)
-                [7, 8] after Some(2)
+                [4] after Some(1)
                 [3] after Some(3)
+                [7, 8] after Some(1)
                 [1, 2] after None
                 [6] after Some(3)
                 3->5 4->8 5->9 6->6"#]],

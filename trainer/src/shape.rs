@@ -48,7 +48,8 @@ impl Family {
 }
 
 /// A matrix of a layer that an adapter may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Module {
     /// What a token asks.
     Query,

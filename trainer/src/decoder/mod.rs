@@ -7,6 +7,8 @@
 mod layer;
 mod linear;
 mod loss;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 

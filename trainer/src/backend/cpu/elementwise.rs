@@ -34,10 +34,6 @@ pub(super) fn add_row(matrix: &mut [f32], row: &[f32]) {
     });
 }
 
-pub(super) fn scale(values: &mut [f32], by: f32) {
-    values.par_chunks_mut(CHUNK).for_each(|values| values.iter_mut().for_each(|value| *value *= by));
-}
-
 fn inverse_root_mean_square(row: &[f32], epsilon: f32) -> f32 {
     let squares: f32 = row.iter().map(|x| x * x).sum();
     1.0 / (squares / row.len() as f32 + epsilon).sqrt()
