@@ -52,8 +52,12 @@ pub(super) static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
     for file in words {
         grammar.read(file, |line| line.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect());
     }
-    for file in [include_str!("rules/acts.txt"), include_str!("rules/small_talk.txt"), include_str!("rules/voices.txt")]
-    {
+    for file in [
+        include_str!("rules/acts.txt"),
+        include_str!("rules/small_talk.txt"),
+        include_str!("rules/longer.txt"),
+        include_str!("rules/voices.txt"),
+    ] {
         grammar.read(file, |line| vec![line]);
     }
     grammar

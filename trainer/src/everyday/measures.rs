@@ -1,7 +1,10 @@
 //! What the stream as a whole must be: the same on each platform, of many words and lines, close to the sample group's
 //! vocabulary and far from its sentences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use expect_test::expect;
 
@@ -9,9 +12,8 @@ use super::*;
 
 const SITTINGS: usize = 2_000;
 
-fn lines() -> Vec<Line> {
-    Everyday::new(1).take(SITTINGS).flat_map(|sitting| sitting.lines).collect()
-}
+static LINES: LazyLock<Vec<Line>> =
+    LazyLock::new(|| Everyday::new(1).take(SITTINGS).flat_map(|sitting| sitting.lines).collect());
 
 /// The messages of the sample group.
 fn sample() -> Vec<String> {
@@ -62,7 +64,7 @@ fn a_seed_gives_the_same_text_on_every_platform() {
 
 #[test]
 fn each_message_is_one_a_prompt_can_show() {
-    for line in lines() {
+    for line in LINES.iter() {
         assert_eq!(chat::sanitise::text(&line.text), line.text);
         assert_eq!(chat::sanitise::name(&line.name), line.name);
         assert!(!line.text.is_empty());
@@ -82,7 +84,7 @@ fn sittings_are_conversations() {
 
 #[test]
 fn lines_are_many_and_of_all_lengths() {
-    let lines = lines();
+    let lines = &*LINES;
     let lengths: Vec<usize> = lines.iter().map(|line| line.text.split(' ').count()).collect();
     let long: Vec<&String> =
         lines.iter().zip(&lengths).filter(|(_, length)| **length > 3).map(|(line, _)| &line.text).collect();
@@ -92,13 +94,13 @@ fn lines_are_many_and_of_all_lengths() {
     assert!((18..=40).contains(&short), "{short} of 100 lines are short");
     let mean = lengths.iter().sum::<usize>() * 10 / lengths.len();
     assert!((55..=90).contains(&mean), "{mean} tenths of a word");
-    assert!(counts(&lines).len() > 5_000);
+    assert!(counts(lines).len() > 5_000);
 }
 
 #[test]
 fn the_samples_words_are_known_and_its_sentences_are_not() {
-    let lines = lines();
-    let known = counts(&lines);
+    let lines = &*LINES;
+    let known = counts(lines);
     let sample: Vec<Vec<String>> = sample().iter().map(|text| words(text)).collect();
     let tokens: Vec<&String> = sample.iter().flatten().collect();
     let covered = tokens.iter().filter(|word| known.contains_key(**word)).count();

@@ -14,8 +14,8 @@ mod share {
     pub(super) const GREETING: usize = 22;
     pub(super) const SECOND_SCENE: usize = 35;
     pub(super) const CLOSE: usize = 14;
-    pub(super) const REACTION: usize = 22;
-    pub(super) const ECHO: usize = 30;
+    pub(super) const REACTION: usize = 24;
+    pub(super) const ECHO: usize = 22;
     pub(super) const OWN_THING: usize = 7;
     pub(super) const OPTIONAL: usize = 60;
     pub(super) const TOPIC: usize = 40;
@@ -65,20 +65,25 @@ impl Table<'_> {
         for cue in &scene.cues {
             GRAMMAR.prepare(&cue.template, &mut scope, self.chance);
         }
-        let mut before = None;
+        let (mut before, mut role_before) = (None, None);
         for cue in &scene.cues {
             if cue.optional && !self.chance.percent(share::OPTIONAL) {
                 continue;
             }
             let speaker = match cue.role {
                 Role::Named(number) => cast[number],
-                Role::Anybody => self.anybody_but(&[before, cast.first().copied()]),
+                Role::Anybody => {
+                    let asked_by_another = matches!(role_before, Some(Role::Named(1..)));
+                    let first = Some(cast[0]);
+                    self.anybody_but(&if asked_by_another { [before, first] } else { [first, before] })
+                }
             };
             self.seat(speaker, &mut scope);
             let raw = GRAMMAR.fill(&cue.template, &mut scope, self.chance);
-            self.say(speaker, raw);
-            before = Some(speaker);
-            if self.chance.percent(share::REACTION) {
+            let question = raw.ends_with('?');
+            self.say(speaker, raw, &mut scope);
+            (before, role_before) = (Some(speaker), Some(cue.role));
+            if !question && self.chance.percent(share::REACTION) {
                 self.react(&mut scope);
             }
         }
@@ -93,7 +98,7 @@ impl Table<'_> {
         for (place, &speaker) in cast.iter().take(1 + answers).enumerate() {
             self.seat(speaker, &mut scope);
             let raw = GRAMMAR.say(if place == 0 { first } else { second }, &mut scope, self.chance);
-            self.say(speaker, raw);
+            self.say(speaker, raw, &mut scope);
         }
     }
 
@@ -107,7 +112,7 @@ impl Table<'_> {
             false => "react",
         };
         let raw = GRAMMAR.say(rule, scope, self.chance);
-        self.say(speaker, raw);
+        self.say(speaker, raw, scope);
     }
 
     /// Somebody who is none of `others`; where there is nobody else, only the first of them is left out.
@@ -146,9 +151,14 @@ impl Table<'_> {
         self.people[person].name.clone()
     }
 
-    fn say(&mut self, speaker: usize, raw: String) {
+    fn say(&mut self, speaker: usize, raw: String, scope: &mut Scope) {
         let person = &self.people[speaker];
-        let neutral = voice::tidy(&person.flavoured(raw, self.chance));
+        let longer = if self.chance.percent(person.style.more_percent) && !raw.ends_with('?') {
+            format!("{raw}{}", GRAMMAR.say("more", scope, self.chance))
+        } else {
+            raw
+        };
+        let neutral = voice::tidy(&person.flavoured(longer, self.chance));
         let messages = voice::messages(&person.style, &neutral, self.chance);
         let name = &person.name;
         self.lines.extend(messages.into_iter().map(|text| Line { name: name.clone(), text }));

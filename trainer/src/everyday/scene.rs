@@ -50,6 +50,7 @@ pub(super) static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
         include_str!("scenes/work.txt"),
         include_str!("scenes/leisure.txt"),
         include_str!("scenes/opinions.txt"),
+        include_str!("scenes/stories.txt"),
     ]
     .into_iter()
     .flat_map(read)

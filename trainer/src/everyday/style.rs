@@ -82,6 +82,8 @@ pub(super) struct Style {
     pub(super) emoji: Vec<&'static str>,
     pub(super) emoji_percent: usize,
     pub(super) emoji_most: usize,
+    /// How often they add something to what they say, of 100.
+    pub(super) more_percent: usize,
     pub(super) slip_percent: usize,
     pub(super) stretch_percent: usize,
 }
@@ -141,6 +143,7 @@ impl Style {
             emoji: palette(chance),
             emoji_percent: chance.weighted(&[(5, 0), (3, 10), (2, 25)]),
             emoji_most: 1 + chance.below(2),
+            more_percent: 10 * chance.below(6),
             slip_percent: 0,
             stretch_percent: 0,
         }
@@ -157,6 +160,7 @@ impl Style {
             bursts: false,
             laugh: None,
             emoji_percent: 0,
+            more_percent: 30 + 10 * chance.below(4),
             ..Self::plain(chance)
         }
     }
