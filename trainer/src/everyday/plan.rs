@@ -81,13 +81,23 @@ impl Table<'_> {
             self.seat(speaker, &mut scope);
             let raw = GRAMMAR.fill(&cue.template, &mut scope, self.chance);
             let question = raw.ends_with('?');
-            self.say(speaker, raw, &mut scope);
+            let raw = if question { raw } else { self.lengthened(speaker, raw, &mut scope) };
+            self.say(speaker, raw);
             (before, role_before) = (Some(speaker), Some(cue.role));
             if !question && self.chance.percent(share::REACTION) {
                 self.react(&mut scope);
             }
         }
         topic
+    }
+
+    /// `raw` with something more, where the speaker is of many words and has begun a sentence that can bear it.
+    fn lengthened(&mut self, speaker: usize, raw: String, scope: &mut Scope) -> String {
+        let begun = raw.split(' ').count() > 3;
+        if begun && self.chance.percent(self.people[speaker].style.more_percent) {
+            return format!("{raw} {}", GRAMMAR.say("more", scope, self.chance));
+        }
+        raw
     }
 
     /// One person opens with `first`, and one or two answer with `second`.
@@ -98,7 +108,7 @@ impl Table<'_> {
         for (place, &speaker) in cast.iter().take(1 + answers).enumerate() {
             self.seat(speaker, &mut scope);
             let raw = GRAMMAR.say(if place == 0 { first } else { second }, &mut scope, self.chance);
-            self.say(speaker, raw, &mut scope);
+            self.say(speaker, raw);
         }
     }
 
@@ -112,7 +122,7 @@ impl Table<'_> {
             false => "react",
         };
         let raw = GRAMMAR.say(rule, scope, self.chance);
-        self.say(speaker, raw, scope);
+        self.say(speaker, raw);
     }
 
     /// Somebody who is none of `others`; where there is nobody else, only the first of them is left out.
@@ -151,14 +161,9 @@ impl Table<'_> {
         self.people[person].name.clone()
     }
 
-    fn say(&mut self, speaker: usize, raw: String, scope: &mut Scope) {
+    fn say(&mut self, speaker: usize, raw: String) {
         let person = &self.people[speaker];
-        let longer = if self.chance.percent(person.style.more_percent) && !raw.ends_with('?') {
-            format!("{raw}{}", GRAMMAR.say("more", scope, self.chance))
-        } else {
-            raw
-        };
-        let neutral = voice::tidy(&person.flavoured(longer, self.chance));
+        let neutral = voice::tidy(&person.flavoured(raw, self.chance));
         let messages = voice::messages(&person.style, &neutral, self.chance);
         let name = &person.name;
         self.lines.extend(messages.into_iter().map(|text| Line { name: name.clone(), text }));

@@ -271,6 +271,7 @@ mod tests {
             emoji: Vec::new(),
             emoji_percent: 100,
             emoji_most: 2,
+            more_percent: 0,
             slip_percent: 0,
             stretch_percent: 0,
         };
