@@ -7,6 +7,7 @@
 pub mod backend;
 mod decoder;
 pub mod error;
+pub mod everyday;
 pub mod gguf;
 pub mod lora;
 pub mod optimiser;

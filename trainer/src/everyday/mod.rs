@@ -1,0 +1,59 @@
+//! Everyday talk: an endless stream of made-up group chats, the text that a pocket model learns English and manners from.
+//!
+//! Each sitting has its own people, and each of them a style and phrases of their own that hold for the sitting, so that
+//! whoever continues it well has to look back at how that person wrote. What is said comes from scenes: somebody asks,
+//! others answer about the same thing, the same place, the same hour. All words, rules and scenes are written for this
+//! project and lie in the text files beside this module. The stream knows nothing of models, tokens or prompts.
+
+mod chance;
+mod grammar;
+mod inflect;
+mod people;
+mod plan;
+mod scene;
+mod spelling;
+mod style;
+mod voice;
+
+use chance::Chance;
+
+/// One sitting of a made-up group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sitting {
+    /// Who says what, in order; at least a few lines.
+    pub lines: Vec<Line>,
+    /// What all of it is about, such as `the lost ladder`, where it is about one thing and is told so.
+    pub topic: Option<String>,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Who wrote it.
+    pub name: String,
+    /// What they wrote: one line that is not empty.
+    pub text: String,
+}
+
+/// Sittings without end, the same ones in the same order for the same seed, on every platform.
+pub struct Everyday {
+    chance: Chance,
+}
+
+impl Everyday {
+    /// The stream of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { chance: Chance::seeded(seed) }
+    }
+}
+
+impl Iterator for Everyday {
+    type Item = Sitting;
+
+    fn next(&mut self) -> Option<Sitting> {
+        Some(plan::sitting(&mut self.chance))
+    }
+}
+
+#[cfg(test)]
+mod measures;
