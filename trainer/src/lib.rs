@@ -13,6 +13,7 @@ pub mod lora;
 pub mod optimiser;
 pub mod packing;
 mod parameters;
+pub mod pocket;
 mod scratch;
 pub mod shape;
 pub mod tokens;

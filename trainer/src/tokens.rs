@@ -65,7 +65,7 @@ impl Tokeniser {
         Self::new(tokens, &kinds, &merges, family).map_err(|reason| file.refuse(reason))
     }
 
-    fn new(
+    pub(crate) fn new(
         tokens: Vec<String>,
         kinds: &[i64],
         merges: &[String],

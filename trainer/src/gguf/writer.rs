@@ -26,6 +26,8 @@ pub enum MetaValue {
     F32(f32),
     /// A text.
     Text(String),
+    /// Yes or no.
+    Flag(bool),
     /// Whole numbers with sign.
     I32s(Vec<i32>),
     /// Texts.
@@ -145,6 +147,7 @@ fn put_value(out: &mut Vec<u8>, value: &MetaValue) {
         MetaValue::U32(number) => put_copied(out, &Value::U32(*number)),
         MetaValue::F32(number) => put_copied(out, &Value::F32(*number)),
         MetaValue::Text(text) => put_copied(out, &Value::String(text.clone())),
+        MetaValue::Flag(flag) => put_copied(out, &Value::Bool(*flag)),
         MetaValue::I32s(numbers) => {
             put_array(out, 5, numbers.len());
             numbers.iter().for_each(|number| out.extend(number.to_le_bytes()));

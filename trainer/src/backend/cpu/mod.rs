@@ -37,6 +37,11 @@ impl Matrix {
         Self::new(other.rows, other.columns, values)
     }
 
+    /// Its numbers, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     fn operand(&self) -> Operand<'_> {
         Operand::new(&self.values, self.rows, self.columns)
     }
