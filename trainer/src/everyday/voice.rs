@@ -59,7 +59,7 @@ fn bursts(neutral: &str, chance: &mut Chance) -> Vec<String> {
             part.push(' ');
         }
         part.push_str(word);
-        let clause = word.ends_with(',') && part.len() > 14 && chance.percent(45);
+        let clause = word.ends_with(',') && part.len() > 14 && chance.percent(30);
         if clause {
             part.pop();
         }
