@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn templates_become_neutral_text() {
-        let tidied = ["no ,i  mean it . yes", "so , half past six ?", "  , well"].map(tidy).join("\n");
+        let tidied = ["no , I  mean it . yes", "so , half past six ?", "  , well"].map(tidy).join("\n");
         expect![[r#"
-            No,i mean it. Yes.
+            No, I mean it. Yes.
             So, half past six?
             Well."#]]
         .assert_eq(&tidied);
