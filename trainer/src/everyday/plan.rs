@@ -14,7 +14,7 @@ mod share {
     pub(super) const GREETING: usize = 22;
     pub(super) const SECOND_SCENE: usize = 35;
     pub(super) const CLOSE: usize = 14;
-    pub(super) const REACTION: usize = 24;
+    pub(super) const REACTION: usize = 20;
     pub(super) const ECHO: usize = 22;
     pub(super) const OWN_THING: usize = 7;
     pub(super) const OPTIONAL: usize = 60;
@@ -116,13 +116,19 @@ impl Table<'_> {
     fn react(&mut self, scope: &mut Scope) {
         let speaker = self.anybody_but(&[self.last]);
         self.seat(speaker, scope);
-        let rule = match scope.kept.contains_key("thing") && self.chance.percent(share::ECHO) {
+        let rule = match self.has_come_up(scope.kept.get("thing")) && self.chance.percent(share::ECHO) {
             true => "echo",
             false if self.chance.percent(share::OWN_THING) => "own.aside",
             false => "react",
         };
         let raw = GRAMMAR.say(rule, scope, self.chance);
         self.say(speaker, raw);
+    }
+
+    /// Whether `thing` was named in one of the latest messages.
+    fn has_come_up(&self, thing: Option<&String>) -> bool {
+        let latest = self.lines.iter().rev().take(5);
+        thing.is_some_and(|thing| latest.clone().any(|line| line.text.to_lowercase().contains(&thing.to_lowercase())))
     }
 
     /// Somebody who is none of `others`; where there is nobody else, only the first of them is left out.

@@ -59,7 +59,7 @@ fn bursts(neutral: &str, chance: &mut Chance) -> Vec<String> {
             part.push(' ');
         }
         part.push_str(word);
-        let clause = word.ends_with(',') && part.len() > 14 && chance.percent(45);
+        let clause = word.ends_with(',') && part.len() > 14 && chance.percent(30);
         if clause {
             part.pop();
         }
@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn templates_become_neutral_text() {
-        let tidied = ["no ,i  mean it . yes", "so , half past six ?", "  , well"].map(tidy).join("\n");
+        let tidied = ["no , I  mean it . yes", "so , half past six ?", "  , well"].map(tidy).join("\n");
         expect![[r#"
-            No,i mean it. Yes.
+            No, I mean it. Yes.
             So, half past six?
             Well."#]]
         .assert_eq(&tidied);
