@@ -4,6 +4,7 @@
 //! It reads rows and GGUF files and writes GGUF files; whose rows they are, and who serves what comes of them, is decided
 //! elsewhere.
 
+pub mod adapter;
 pub mod backend;
 mod decoder;
 pub mod error;
@@ -14,9 +15,11 @@ pub mod optimiser;
 pub mod packing;
 mod parameters;
 pub mod pocket;
+pub mod rows;
 mod scratch;
 pub mod shape;
 pub mod tokens;
+pub mod training;
 mod whole_file;
 
 pub use error::{Error, Result};

@@ -42,8 +42,8 @@ pub struct Packed {
     pub(crate) asked: Vec<u32>,
     /// What is to be predicted there.
     pub(crate) expected: Vec<u32>,
-    /// The row that each prediction belongs to.
-    pub(crate) rows: Vec<u32>,
+    /// Tokens of the rows, as if nothing were shared.
+    row_tokens: usize,
 }
 
 impl Packed {
@@ -54,12 +54,14 @@ impl Packed {
         let leaves: Vec<usize> =
             examples.iter().map(|example| trie.insert(&example.tokens[..example.tokens.len() - 1])).collect();
         let mut packed = trie.lay_out();
-        for (row, (example, leaf)) in examples.iter().zip(leaves).enumerate() {
+        packed.row_tokens = examples.iter().map(|example| example.tokens.len()).sum();
+        for (example, leaf) in examples.iter().zip(leaves) {
             let places = packed.path(leaf);
-            for (place, token) in (example.answer.max(1)..example.tokens.len()).map(|at| (places[at - 1], example.tokens[at])) {
+            for (place, token) in
+                (example.answer.max(1)..example.tokens.len()).map(|at| (places[at - 1], example.tokens[at]))
+            {
                 packed.asked.push(place);
                 packed.expected.push(token);
-                packed.rows.push(row as u32);
             }
         }
         packed
@@ -73,6 +75,11 @@ impl Packed {
     /// Whether there is nothing to compute.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    /// How many tokens the rows have, as if nothing were shared.
+    pub fn row_tokens(&self) -> usize {
+        self.row_tokens
     }
 
     /// How many tokens are predicted.
@@ -184,7 +191,8 @@ mod tests {
             .iter()
             .map(|s| format!("{:?} after {:?}", &packed.tokens[s.start..s.start + s.len], s.parent))
             .collect();
-        let asked: Vec<String> = packed.asked.iter().zip(&packed.expected).map(|(at, token)| format!("{at}->{token}")).collect();
+        let asked: Vec<String> =
+            packed.asked.iter().zip(&packed.expected).map(|(at, token)| format!("{at}->{token}")).collect();
         expected.assert_eq(&format!("{}\n{}", segments.join("\n"), asked.join(" ")));
     }
 

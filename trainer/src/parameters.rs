@@ -50,11 +50,6 @@ impl<M> Parameters<M> {
         self.0.iter_mut()
     }
 
-    /// How many numbers are trained.
-    pub(crate) fn count(&self) -> usize {
-        self.0.iter().map(|parameter| parameter.rows * parameter.columns).sum()
-    }
-
     /// Adds to the gradients.
     pub(crate) fn collect<B: Backend<Matrix = M>>(&mut self, backend: &B, gradients: Gradients<M>) -> Result<()> {
         for (id, gradient) in gradients.0 {

@@ -89,8 +89,7 @@ pub fn make(recipe: &Recipe, path: &Path, mut progress: impl FnMut(Progress)) ->
     let tokeniser = vocabulary.tokeniser()?;
     let mut decoder = scratch::decoder(Cpu, recipe.shape.clone(), recipe.seed)?;
     let mut optimiser = Optimiser::new(&decoder.parameters);
-    let pace =
-        Pace { learning_rate: 3e-3, schedule: Schedule::Cosine, warm_up: 0.02, weight_decay: 0.1, clip: 1.0 };
+    let pace = Pace { learning_rate: 3e-3, schedule: Schedule::Cosine, warm_up: 0.02, weight_decay: 0.1, clip: 1.0 };
     let mut reader = Reader::new(recipe.seed, &tokeniser);
     let mut tokens = 0;
     for step in 0..recipe.steps {
@@ -151,7 +150,8 @@ impl<'a> Reader<'a> {
         let ends: BTreeSet<usize> = (0..2).map(|_| self.rng.random_range(1..sitting.lines.len())).collect();
         for end in ends {
             let window = &sitting.lines[end.saturating_sub(5)..end];
-            let lines: Vec<prompt::Line> = window.iter().map(|line| prompt::Line::new(&line.name, &line.text)).collect();
+            let lines: Vec<prompt::Line> =
+                window.iter().map(|line| prompt::Line::new(&line.name, &line.text)).collect();
             let next = &sitting.lines[end];
             let topic = sitting.topic.as_deref().filter(|_| self.rng.random_range(0..4) == 0);
             let asked = prompt::reply(&lines, topic, &next.name);
@@ -264,7 +264,10 @@ fn shape_entries(shape: &Shape) -> Vec<Entry> {
     vec![
         text("architecture", "qwen3"),
         text("name", "groupchat pocket model"),
-        text("description", "A toy of a few million weights, made from nothing on made-up chats; it knows little else."),
+        text(
+            "description",
+            "A toy of a few million weights, made from nothing on made-up chats; it knows little else.",
+        ),
         text("license", "MIT OR Apache-2.0"),
         ("general.file_type".to_owned(), MetaValue::U32(7)),
         number("block_count", shape.layers),

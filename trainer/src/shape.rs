@@ -69,8 +69,7 @@ pub enum Module {
 
 impl Module {
     /// All of them, in the order in which they are computed.
-    pub const ALL: [Self; 7] =
-        [Self::Query, Self::Key, Self::Value, Self::Output, Self::Gate, Self::Up, Self::Down];
+    pub const ALL: [Self; 7] = [Self::Query, Self::Key, Self::Value, Self::Output, Self::Gate, Self::Up, Self::Down];
 
     /// Its name in GGUF, as in `blk.0.attn_q.weight`.
     pub fn gguf_name(self) -> &'static str {

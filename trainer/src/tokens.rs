@@ -22,7 +22,8 @@ use crate::{
 /// How the vocabularies of Qwen2 and Qwen3 cut text into words before bytes are joined.
 ///
 /// Source: the `pre_tokenizer` of their tokenizer.json; llama.cpp has the same under the name `qwen2`.
-pub(crate) const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(crate) const QWEN2_WORDS: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const END_OF_TURN: &str = "<|im_end|>";
 /// What a token is, by GGUF's numbers.
@@ -86,7 +87,8 @@ impl Tokeniser {
         let end_of_turn = id_of(END_OF_TURN).ok_or_else(|| format!("its vocabulary has no token {END_OF_TURN}"))?;
         let thinks = family == Family::Qwen3 && id_of("<think>").is_some();
         let pairs = merges.iter().filter_map(|merge| merge.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned()));
-        let vocabulary: Vec<(String, u32)> = tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
+        let vocabulary: Vec<(String, u32)> =
+            tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
         let bpe = BPE::builder()
             .vocab_and_merges(vocabulary.into_iter().collect::<tokenizers::models::bpe::Vocab>(), pairs.collect())
             .build()
@@ -199,7 +201,11 @@ pub(crate) fn word_cutter() -> Sequence {
 static BYTES: std::sync::LazyLock<std::collections::HashMap<char, u8>> = std::sync::LazyLock::new(|| {
     let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let others = (0..=u8::MAX).filter(|&byte| !prints(byte)).zip('\u{100}'..);
-    (0..=u8::MAX).filter(|&byte| prints(byte)).map(|byte| (char::from(byte), byte)).chain(others.map(|(b, c)| (c, b))).collect()
+    (0..=u8::MAX)
+        .filter(|&byte| prints(byte))
+        .map(|byte| (char::from(byte), byte))
+        .chain(others.map(|(b, c)| (c, b)))
+        .collect()
 });
 
 fn list<'a>(file: &'a GgufFile, key: &str) -> Result<&'a [Value]> {

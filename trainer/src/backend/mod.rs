@@ -82,12 +82,29 @@ pub trait Backend: Send + Sync {
     /// Each row divided by its root mean square, times `gain`.
     fn norm(&self, x: &Self::Matrix, gain: &Self::Matrix, epsilon: f32) -> Result<Self::Matrix>;
     /// The gradient with respect to what was normed.
-    fn norm_backward(&self, x: &Self::Matrix, gain: &Self::Matrix, dy: &Self::Matrix, epsilon: f32) -> Result<Self::Matrix>;
+    fn norm_backward(
+        &self,
+        x: &Self::Matrix,
+        gain: &Self::Matrix,
+        dy: &Self::Matrix,
+        epsilon: f32,
+    ) -> Result<Self::Matrix>;
     /// The gradient with respect to the gain, where rows of `x` hold one or several vectors of its width.
-    fn norm_gain_gradient(&self, x: &Self::Matrix, dy: &Self::Matrix, width: usize, epsilon: f32) -> Result<Self::Matrix>;
+    fn norm_gain_gradient(
+        &self,
+        x: &Self::Matrix,
+        dy: &Self::Matrix,
+        width: usize,
+        epsilon: f32,
+    ) -> Result<Self::Matrix>;
     /// Norms each head, where there is a gain, and turns it by its position (RoPE, pairs half a head apart).
-    fn turn(&self, x: &Self::Matrix, gain: Option<&Self::Matrix>, layout: &Self::Layout, epsilon: f32)
-    -> Result<Self::Matrix>;
+    fn turn(
+        &self,
+        x: &Self::Matrix,
+        gain: Option<&Self::Matrix>,
+        layout: &Self::Layout,
+        epsilon: f32,
+    ) -> Result<Self::Matrix>;
     /// Turns the heads of a gradient back.
     fn turn_back(&self, dy: &Self::Matrix, layout: &Self::Layout) -> Result<Self::Matrix>;
     /// The gradient with respect to heads that were normed.

@@ -1,11 +1,6 @@
 //! Makes the pocket model that ships with groupchat: `make pocket`.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::ExitCode,
-    time::Instant,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
 
 use trainer::pocket::{Progress, Recipe, make};
 

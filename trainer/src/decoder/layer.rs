@@ -67,7 +67,13 @@ impl<B: Backend> Layer<B> {
         Heads { queries: pass.shape.heads, keys: pass.shape.key_heads, size: pass.shape.head_size }
     }
 
-    fn turn(&self, pass: &Pass<'_, B>, layout: &B::Layout, query: &B::Matrix, key: &B::Matrix) -> Result<[B::Matrix; 2]> {
+    fn turn(
+        &self,
+        pass: &Pass<'_, B>,
+        layout: &B::Layout,
+        query: &B::Matrix,
+        key: &B::Matrix,
+    ) -> Result<[B::Matrix; 2]> {
         let turned = |x: &B::Matrix, norm: &Option<Norm<B>>| {
             let gain = norm.as_ref().map(|norm| norm.gain(pass));
             pass.backend.turn(x, gain, layout, pass.shape.epsilon)
@@ -126,7 +132,9 @@ impl<B: Backend> Layer<B> {
         let value = self.value.forward(pass, &normed)?;
         let [query, key] = self.turn(pass, layout, &query, &key)?;
         let all = match past.take() {
-            Some(past) => Past { keys: backend.stack(&[&past.keys, &key])?, values: backend.stack(&[&past.values, &value])? },
+            Some(past) => {
+                Past { keys: backend.stack(&[&past.keys, &key])?, values: backend.stack(&[&past.values, &value])? }
+            }
             None => Past { keys: key, values: value },
         };
         let read = backend.attention([&query, &all.keys, &all.values], layout, Self::heads(pass))?;

@@ -127,13 +127,7 @@ pub(crate) struct Decoder<B: Backend> {
 impl<B: Backend> Decoder<B> {
     fn pass(&self, seed: Option<u64>) -> Pass<'_, B> {
         let drop_out = seed.filter(|_| self.drop_out > 0.0).map(|seed| (self.drop_out, seed));
-        Pass {
-            backend: &self.backend,
-            shape: &self.shape,
-            parameters: &self.parameters,
-            scale: self.scale,
-            drop_out,
-        }
+        Pass { backend: &self.backend, shape: &self.shape, parameters: &self.parameters, scale: self.scale, drop_out }
     }
 
     fn layout(&self, packed: &Packed) -> Result<B::Layout> {
@@ -207,7 +201,9 @@ impl<B: Backend> Decoder<B> {
                 break;
             }
             dx = layer.backward(&pass, &layout, kept, dx, selected, &mut gradients)?;
-            if index == 0 && let Weight::Trained(embedding) = self.embedding {
+            if index == 0
+                && let Weight::Trained(embedding) = self.embedding
+            {
                 gradients.push(embedding, self.backend.spread(&dx, &packed.tokens, self.shape.vocabulary)?);
                 break;
             }
@@ -219,12 +215,7 @@ impl<B: Backend> Decoder<B> {
     pub(crate) fn go_on(&self, drawing: &mut Drawing<B::Matrix>, new: &[Continuation<'_>]) -> Result<Vec<Vec<f32>>> {
         let pass = self.pass(None);
         let (tokens, positions, last) = drawing.add(new);
-        let layout = self.backend.layout(
-            &drawing.segments,
-            &positions,
-            self.shape.head_size,
-            self.shape.rope_base,
-        )?;
+        let layout = self.backend.layout(&drawing.segments, &positions, self.shape.head_size, self.shape.rope_base)?;
         drawing.past.resize_with(self.layers.len(), || None);
         let mut x = self.embed(&tokens)?;
         for (layer, past) in self.layers.iter().zip(&mut drawing.past) {

@@ -117,7 +117,8 @@ fn drawn_step_by_step_agrees<B: Backend>(decoder: &Decoder<B>) {
     decoder.go_on(&mut drawing, &start).unwrap();
     let more = [Continuation { text: 0, tokens: &texts[0][2..4] }, Continuation { text: 1, tokens: &texts[1][2..] }];
     let second = decoder.go_on(&mut drawing, &more).unwrap().pop().unwrap();
-    let first = decoder.go_on(&mut drawing, &[Continuation { text: 0, tokens: &texts[0][4..] }]).unwrap().pop().unwrap();
+    let first =
+        decoder.go_on(&mut drawing, &[Continuation { text: 0, tokens: &texts[0][4..] }]).unwrap().pop().unwrap();
     for (logits, text) in [(first, texts[0]), (second, texts[1])] {
         let at_once = decoder.go_on(&mut Drawing::new(1), &[Continuation { text: 0, tokens: text }]).unwrap();
         assert!(relative_difference(&logits, &at_once[0]) < 1e-4);

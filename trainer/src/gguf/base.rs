@@ -38,7 +38,9 @@ impl GgufFile {
         let mut file = BufReader::with_capacity(1 << 20, file);
         let content = Content::read(&mut file).map_err(|error| Error::Base {
             path: path.to_owned(),
-            reason: format!("its header says what cannot be read ({error}); take a GGUF in F32, F16, BF16, Q8_0 or Q4_K_M"),
+            reason: format!(
+                "its header says what cannot be read ({error}); take a GGUF in F32, F16, BF16, Q8_0 or Q4_K_M"
+            ),
         })?;
         Ok(Self { path: path.to_owned(), content, file, size })
     }
@@ -103,7 +105,8 @@ impl GgufFile {
     /// Where a tensor begins, and how many bytes it has.
     fn extent(&self, name: &str, rows: usize, columns: usize, kind: GgmlDType) -> Result<(u64, usize)> {
         let start = self.content.tensor_data_offset.checked_add(self.content.tensor_infos[name].offset);
-        let length = rows.checked_mul(columns / kind.block_size()).and_then(|blocks| blocks.checked_mul(kind.type_size()));
+        let length =
+            rows.checked_mul(columns / kind.block_size()).and_then(|blocks| blocks.checked_mul(kind.type_size()));
         let whole = start.zip(length).filter(|&(start, length)| {
             columns.is_multiple_of(kind.block_size())
                 && start.checked_add(length as u64).is_some_and(|end| end <= self.size)
@@ -219,7 +222,8 @@ fn read_shape(file: &GgufFile) -> Result<Shape> {
         rope_base: real("rope.freq_base").map_or(10_000.0, f64::from),
         epsilon: real("attention.layer_norm_rms_epsilon").unwrap_or(1e-6),
     };
-    let sound = shape.width == width && shape.heads.is_multiple_of(shape.key_heads) && shape.head_size.is_multiple_of(2);
+    let sound =
+        shape.width == width && shape.heads.is_multiple_of(shape.key_heads) && shape.head_size.is_multiple_of(2);
     if sound { Ok(shape) } else { Err(file.refuse(format!("its sizes do not fit each other: {shape:?}"))) }
 }
 

@@ -3,8 +3,8 @@
 use candle_core::quantized::{
     GgmlDType,
     k_quants::{
-        BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0, BlockQ8K,
-        GgmlType,
+        BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K, BlockQ8_0,
+        BlockQ8K, GgmlType,
     },
 };
 use half::{bf16, f16};
@@ -138,8 +138,8 @@ macro_rules! plain {
 }
 
 plain!(
-    f32, f16, bf16, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K,
-    BlockQ8K
+    f32, f16, bf16, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K,
+    BlockQ6K, BlockQ8K
 );
 
 fn blocks<T: Plain>(bytes: &[u8]) -> Vec<T> {

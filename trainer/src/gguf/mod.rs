@@ -4,9 +4,9 @@ mod base;
 mod blocks;
 mod writer;
 
+pub(crate) use self::blocks::encode;
 pub use self::{
-    base::{Base, GgufFile},
+    base::{Base, GgufFile, sha256_of_file},
     blocks::Stored,
     writer::{Entry, MetaValue, TensorPlan, Writer},
 };
-pub(crate) use self::blocks::encode;

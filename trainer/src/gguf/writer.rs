@@ -72,7 +72,12 @@ impl Writer {
     pub fn create(path: &Path, entries: &[Entry], tensors: Vec<TensorPlan>) -> Result<Self> {
         let file = WholeFile::create(path)?;
         let handle = file.handle()?;
-        let mut writer = Self { path: path.to_owned(), out: BufWriter::with_capacity(1 << 20, handle), file, waiting: tensors.into() };
+        let mut writer = Self {
+            path: path.to_owned(),
+            out: BufWriter::with_capacity(1 << 20, handle),
+            file,
+            waiting: tensors.into(),
+        };
         let header = header(entries, writer.waiting.make_contiguous());
         writer.write(&header)?;
         Ok(writer)

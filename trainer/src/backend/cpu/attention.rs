@@ -179,7 +179,8 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], segments: &[Segment], h
                 let q = &q[first * size..(first + count) * size];
                 let p = probabilities(sight, q, &seen_keys, size);
                 let at = (member * tokens + first) * size;
-                let (p, values) = (Operand::new(&p, count, sight.seen()), Operand::new(&seen_values, sight.seen(), size));
+                let (p, values) =
+                    (Operand::new(&p, count, sight.seen()), Operand::new(&seen_values, sight.seen(), size));
                 product(&mut o[at..at + count * size], p, values, (count, size), 1.0);
             }
         }
@@ -205,11 +206,8 @@ pub(super) fn attention_backward(
     let sights = sights(segments);
     let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
     let (group, length) = (heads.group() * k.len() / keys, (k.len() / keys).max(1));
-    dq.par_chunks_mut(group.max(1))
-        .zip(dk.par_chunks_mut(length))
-        .zip(dv.par_chunks_mut(length))
-        .enumerate()
-        .for_each(|(key_head, ((dq, dk), dv))| {
+    dq.par_chunks_mut(group.max(1)).zip(dk.par_chunks_mut(length)).zip(dv.par_chunks_mut(length)).enumerate().for_each(
+        |(key_head, ((dq, dk), dv))| {
             let task = Task {
                 q: &q[key_head * group..(key_head + 1) * group],
                 dy: &dy[key_head * group..(key_head + 1) * group],
@@ -218,7 +216,8 @@ pub(super) fn attention_backward(
                 size,
             };
             sights.iter().for_each(|sight| task.backward(sight, dq, dk, dv));
-        });
+        },
+    );
     (by_token(&dq, queries, size), by_token(&dk, keys, size), by_token(&dv, keys, size))
 }
 

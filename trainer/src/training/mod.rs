@@ -1,0 +1,265 @@
+//! A training: rows in, an adapter out, with all that is said and kept on the way.
+
+mod batches;
+mod checkpoint;
+mod drawing;
+mod metrics;
+mod options;
+mod overlap;
+mod plan;
+mod run;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+
+use self::batches::Batches;
+pub(crate) use self::checkpoint::{bytes as number_bytes, numbers};
+pub use self::{options::Options, plan::Plan};
+use crate::{
+    adapter::Notes,
+    backend::{Backend, Candle, Cpu},
+    error::{Error, Result},
+    gguf::Base,
+    lora,
+    rows::{self, Tokenised},
+    tokens::Tokeniser,
+};
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, where the program was built with the feature `cuda`.
+    Cuda,
+    /// An Apple GPU, where it was built with `metal`.
+    Metal,
+}
+
+/// What is trained on what.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The GGUF file that is served.
+    pub base: PathBuf,
+    /// A folder that `groupchat dataset` made.
+    pub dataset: PathBuf,
+    /// Where checkpoint, metrics, plot and adapter go.
+    pub out: PathBuf,
+    /// What the adapter is called.
+    pub name: String,
+    /// Whom the rows are of, for the adapter's file: JSON.
+    pub members: Option<String>,
+    /// What computes.
+    pub device: Device,
+    /// Whether an earlier training in the same folder is forgotten.
+    pub restart: bool,
+}
+
+/// What happens on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// It begins, or goes on after some steps.
+    Started {
+        /// What it is going to take.
+        plan: Plan,
+        /// Steps that are done already.
+        done: u64,
+    },
+    /// A step is done.
+    Step {
+        /// Steps that are done.
+        step: u64,
+        /// Minus the mean logarithm of what was to be predicted.
+        loss: f64,
+        /// Tokens of rows a second, as if nothing were shared.
+        tokens_per_second: f64,
+    },
+    /// It was looked at rows that are not learned from.
+    Looked {
+        /// Steps that are done.
+        step: u64,
+        /// The loss there.
+        loss: f64,
+        /// Whether it is the best so far.
+        best: bool,
+        /// The share of five-grams of drawn replies that stand in the training text.
+        overlap: Option<f64>,
+    },
+}
+
+/// Whether to go on.
+pub type Verdict = std::ops::ControlFlow<()>;
+
+/// What came of a training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The adapter's file.
+    pub adapter: PathBuf,
+    /// The loss on the validation rows before anything was learned.
+    pub first_loss: f64,
+    /// The best one.
+    pub best_loss: f64,
+    /// After how many steps.
+    pub best_step: u64,
+    /// Steps that were done.
+    pub steps: u64,
+    /// Why it ended.
+    pub reason: String,
+}
+
+/// A training that can begin.
+pub struct Training {
+    base: Base,
+    job: Job,
+    options: Options,
+    tokeniser: Tokeniser,
+    prepared: Prepared,
+    plan: Plan,
+}
+
+/// The rows of a training.
+struct Prepared {
+    train: Tokenised,
+    validation: Tokenised,
+    /// Answers that are learned, in words.
+    said: Vec<String>,
+    /// Validation replies, in words.
+    held_out: Vec<String>,
+    rows_sha256: String,
+    report_sha256: Option<String>,
+}
+
+impl Training {
+    /// Reads base and rows. `change` may change what is right for the base's shape.
+    ///
+    /// # Errors
+    /// Where base, rows or options do not do.
+    pub fn new(job: Job, change: impl FnOnce(&mut Options)) -> Result<Self> {
+        let base = Base::open(&job.base)?;
+        let tokeniser = Tokeniser::read(base.file(), base.shape().family)?;
+        let mut options = Options::for_shape(base.shape());
+        change(&mut options);
+        options.check(base.shape())?;
+        let prepared = prepare(&job.dataset, &tokeniser, options.longest)?;
+        let plan = Plan::new(&prepared, &options, base.shape(), base.weight_bytes());
+        Ok(Self { base, job, options, tokeniser, prepared, plan })
+    }
+
+    /// What it is going to take.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How it is done.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Trains until it is done, or `on_event` says to stop.
+    ///
+    /// # Errors
+    /// A sentence; what was learned until a minute before is whole.
+    pub fn run(self, on_event: &mut dyn FnMut(&Event) -> Verdict) -> Result<Outcome> {
+        match self.job.device {
+            Device::Cpu => run::run(self, Cpu, on_event),
+            Device::Cuda => {
+                let device = candle_core::Device::new_cuda(0).map_err(|error| no_device("cuda", &error))?;
+                run::run(self, Candle::new(device), on_event)
+            }
+            Device::Metal => {
+                let device = candle_core::Device::new_metal(0).map_err(|error| no_device("metal", &error))?;
+                run::run(self, Candle::new(device), on_event)
+            }
+        }
+    }
+
+    /// How long all of it is going to take, measured on one step.
+    ///
+    /// # Errors
+    /// Where that step fails.
+    pub fn measure(mut self) -> Result<Duration> {
+        match self.job.device {
+            Device::Cpu => self.measure_on(Cpu),
+            Device::Cuda => {
+                self.measure_on(Candle::new(candle_core::Device::new_cuda(0).map_err(|e| no_device("cuda", &e))?))
+            }
+            Device::Metal => {
+                self.measure_on(Candle::new(candle_core::Device::new_metal(0).map_err(|e| no_device("metal", &e))?))
+            }
+        }
+    }
+
+    fn measure_on<B: Backend>(&mut self, backend: B) -> Result<Duration> {
+        let mut decoder = lora::attach(backend, &mut self.base, &self.options.layout, self.options.seed)?;
+        let units = &self.prepared.train.units;
+        let mut batches = Batches::new(units, self.options.batch_rows, self.options.batch_tokens, self.options.seed);
+        let parts = batches.step(0);
+        // The first part warms caches and threads; the second is what all others are like.
+        let (warm, timed) = (&parts[0], parts.get(1).unwrap_or(&parts[0]));
+        decoder.learn(warm, 1.0, 0)?;
+        let start = Instant::now();
+        decoder.learn(timed, 1.0, 0)?;
+        let seconds = start.elapsed().as_secs_f64() / timed.len() as f64 * self.plan.computed_tokens as f64;
+        Ok(Duration::from_secs_f64(seconds * f64::from(self.options.epochs)))
+    }
+
+    fn fingerprint(&self, base_sha256: &str) -> String {
+        let options = serde_json::to_string(&self.options).expect("options are plain data");
+        let parts = [base_sha256, &self.prepared.rows_sha256, &options];
+        hex(&Sha256::digest(parts.join("\n")))
+    }
+
+    fn notes(&self, base_sha256: &str, evaluation: String) -> Notes {
+        Notes {
+            name: self.job.name.clone(),
+            base_name: self.base.name(),
+            base_sha256: base_sha256.to_owned(),
+            members: self.job.members.clone(),
+            report_sha256: self.prepared.report_sha256.clone(),
+            training: Some(serde_json::to_string(&self.options).expect("options are plain data")),
+            evaluation: Some(evaluation),
+        }
+    }
+}
+
+fn no_device(name: &str, error: &candle_core::Error) -> Error {
+    Error::Request(format!(
+        "--device {name} cannot be used: {error}. Build with FEATURES={name} on a machine that has one, or train with \
+         --device cpu"
+    ))
+}
+
+fn prepare(dataset: &Path, tokeniser: &Tokeniser, longest: usize) -> Result<Prepared> {
+    let mut hasher = Sha256::new();
+    let train_rows = rows::read(dataset, "train", &mut hasher)?;
+    let validation_rows = rows::read(dataset, "validation", &mut hasher)?;
+    let (train, validation) =
+        (Tokenised::new(&train_rows, tokeniser, longest), Tokenised::new(&validation_rows, tokeniser, longest));
+    if train.rows() == 0 || validation.rows() == 0 {
+        return Err(Error::Request(format!(
+            "the dataset {} has {} rows to learn from and {} to check with, and needs some of both; import more history \
+             and make it again",
+            dataset.display(),
+            train.rows(),
+            validation.rows()
+        )));
+    }
+    let replies = |rows: Vec<rows::Row>| rows.into_iter().filter(|row| row.is_reply).map(|row| row.answer).collect();
+    let report = std::fs::read(dataset.join("report.json")).ok();
+    Ok(Prepared {
+        train,
+        validation,
+        said: replies(train_rows),
+        held_out: replies(validation_rows),
+        rows_sha256: hex(&hasher.finalize()),
+        report_sha256: report.map(|report| hex(&Sha256::digest(report))),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,247 @@
+//! The steps of a training.
+
+use std::{fs, time::Instant};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Batches, Event, Outcome, Training, Verdict,
+    batches::pack,
+    checkpoint::{Checkpoint, State},
+    drawing::draw,
+    metrics::{Metrics, Record},
+    overlap::FiveGrams,
+};
+use crate::{
+    adapter::{self, Adapter, Pair},
+    backend::Backend,
+    decoder::Decoder,
+    error::{Error, Result},
+    lora,
+    optimiser::Optimiser,
+    packing::{Example, Packed},
+    rows::Unit,
+    shape::Module,
+};
+
+/// Windows of the validation rows that are looked at; more take longer and tell no more.
+const LOOKED_AT: usize = 100;
+/// Replies that are drawn to see whether they recite, and how long they may be.
+const DRAWN: usize = 16;
+const LONGEST_DRAWN: usize = 24;
+/// By how much more than real text replies may share with the training text before rising further ends a training.
+const RECITING: f64 = 0.1;
+
+pub(super) fn run<B: Backend>(
+    mut training: Training,
+    backend: B,
+    on_event: &mut dyn FnMut(&Event) -> Verdict,
+) -> Result<Outcome> {
+    let out = training.job.out.clone();
+    fs::create_dir_all(&out).map_err(|error| Error::file("make", &out, error))?;
+    let base_sha256 = training.base.sha256()?;
+    let fingerprint = training.fingerprint(&base_sha256);
+    let mut decoder = lora::attach(backend, &mut training.base, &training.options.layout, training.options.seed)?;
+    decoder.drop_out = training.options.drop_out;
+    let checkpoint = Checkpoint::in_folder(&out);
+    if training.job.restart {
+        checkpoint.remove()?;
+    }
+    let mut optimiser = Optimiser::new(&decoder.parameters);
+    let restored = checkpoint.restore(&decoder.backend, &fingerprint, &mut decoder.parameters, &mut optimiser)?;
+    let state = restored.unwrap_or_else(|| State { fingerprint, ..State::default() });
+    let metrics = Metrics::open(&out, state.step)?;
+    let run = Run { training: &training, base_sha256, decoder, optimiser, state, metrics, checkpoint, on_event };
+    run.finish()
+}
+
+struct Run<'a, B: Backend> {
+    training: &'a Training,
+    base_sha256: String,
+    decoder: Decoder<B>,
+    optimiser: Optimiser,
+    state: State,
+    metrics: Metrics,
+    checkpoint: Checkpoint,
+    on_event: &'a mut dyn FnMut(&Event) -> Verdict,
+}
+
+impl<B: Backend> Run<'_, B> {
+    fn finish(mut self) -> Result<Outcome> {
+        let plan = self.training.plan.clone();
+        let steps = plan.steps;
+        self.tell(&Event::Started { plan, done: self.state.step })?;
+        if self.state.best.is_none() {
+            self.look()?;
+        }
+        self.learn(steps)?;
+        self.save()?;
+        self.metrics.plot()?;
+        let (best_loss, best_step) = self.state.best.expect("it was looked before the first step");
+        Ok(Outcome {
+            adapter: self.adapter_path(),
+            first_loss: self.metrics.first_loss().unwrap_or(best_loss),
+            best_loss,
+            best_step,
+            steps: self.state.step,
+            reason: self.state.over.unwrap_or_else(|| "all steps are done".to_owned()),
+        })
+    }
+
+    fn learn(&mut self, steps: u64) -> Result<()> {
+        let options = &self.training.options;
+        let units = &self.training.prepared.train.units;
+        let mut batches = Batches::new(units, options.batch_rows, options.batch_tokens, options.seed);
+        let every = (batches.per_epoch() / u64::from(options.looks.max(1))).max(1);
+        let mut saved = Instant::now();
+        while self.state.step < steps && self.state.over.is_none() {
+            self.step(&batches.step(self.state.step), steps)?;
+            let looks = self.state.step.is_multiple_of(every) || self.state.step == steps;
+            if looks {
+                self.look()?;
+            }
+            if looks || saved.elapsed() >= options.checkpoint_every {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, parts: &[Packed], steps: u64) -> Result<()> {
+        let start = Instant::now();
+        let (step, pace) = (self.state.step, &self.training.options.pace);
+        let targets: usize = parts.iter().map(Packed::targets).sum();
+        let seed = self.training.options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step << 20);
+        let mut sum = 0.0;
+        for (part, packed) in parts.iter().enumerate() {
+            let losses = self.decoder.learn(packed, 1.0 / targets as f32, seed.wrapping_add(part as u64))?;
+            sum += losses.iter().sum::<f64>();
+        }
+        let loss = sum / targets as f64;
+        let rate = pace.rate(step, steps);
+        if !loss.is_finite() {
+            return Err(Error::NotFinite { step: step + 1, loss, learning_rate: pace.learning_rate });
+        }
+        let decoder = &mut self.decoder;
+        let norm = self.optimiser.step(&decoder.backend, &mut decoder.parameters, pace, rate)?;
+        if !norm.is_finite() {
+            return Err(Error::NotFinite { step: step + 1, loss: norm, learning_rate: pace.learning_rate });
+        }
+        self.state.step += 1;
+        let tokens_per_second =
+            parts.iter().map(Packed::row_tokens).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
+        self.metrics.add(&Record::Step { step: step + 1, loss, rate, norm, tokens_per_second })?;
+        self.tell(&Event::Step { step: step + 1, loss, tokens_per_second })
+    }
+
+    /// Looks at rows that are not learned from, keeps what is best, and decides whether it is over.
+    fn look(&mut self) -> Result<()> {
+        let loss = self.validation_loss()?;
+        let overlap = self.overlap()?;
+        let best = self.state.best.is_none_or(|(best, _)| loss < best);
+        if best {
+            self.state.best = Some((loss, self.state.step));
+            self.state.worse = 0;
+            self.write_adapter(loss)?;
+        } else {
+            self.state.worse += 1;
+        }
+        self.state.overlaps.extend(overlap);
+        self.state.over = self.verdict();
+        self.metrics.add(&Record::Look { step: self.state.step, loss, overlap })?;
+        self.tell(&Event::Looked { step: self.state.step, loss, best, overlap })
+    }
+
+    /// Why it is over, where it is.
+    fn verdict(&self) -> Option<String> {
+        let patience = self.training.options.patience;
+        if patience > 0 && self.state.worse >= patience {
+            return Some(format!("the loss on rows that are not learned from did not get better {patience} times"));
+        }
+        let real = self.known().share_of(self.training.prepared.held_out.iter().map(String::as_str)).unwrap_or(0.0);
+        match self.state.overlaps.as_slice() {
+            [.., a, b, c] if a < b && b < c && *c > real + RECITING && patience > 0 => Some(format!(
+                "it began to recite: {:.0} % of the five-word runs of its replies stand in the training text",
+                100.0 * c
+            )),
+            _ => None,
+        }
+    }
+
+    fn known(&self) -> FiveGrams {
+        FiveGrams::of(self.training.prepared.said.iter().map(String::as_str))
+    }
+
+    fn looked_at(&self) -> Vec<&Unit> {
+        let units = &self.training.prepared.validation.units;
+        units.iter().step_by(units.len().div_ceil(LOOKED_AT)).collect()
+    }
+
+    fn validation_loss(&self) -> Result<f64> {
+        let mut losses = Vec::new();
+        for packed in pack(&self.looked_at(), self.training.options.batch_tokens) {
+            losses.extend(self.decoder.losses(&packed)?);
+        }
+        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
+    }
+
+    fn overlap(&self) -> Result<Option<f64>> {
+        let examples: Vec<&Example> = self.looked_at().into_iter().take(DRAWN).map(|unit| &unit.0[0]).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.training.options.seed);
+        rng.set_stream(self.state.step);
+        let tokeniser = &self.training.tokeniser;
+        let drawn = draw(&self.decoder, &examples, LONGEST_DRAWN, tokeniser.end_of_turn(), &mut rng)?;
+        let texts: Vec<String> = drawn.iter().map(|tokens| tokeniser.decode(tokens)).collect();
+        Ok(self.known().share_of(texts.iter().map(String::as_str)))
+    }
+
+    fn save(&self) -> Result<()> {
+        self.checkpoint.save(&self.decoder.backend, &self.state, &self.decoder.parameters, &self.optimiser)
+    }
+
+    fn adapter_path(&self) -> std::path::PathBuf {
+        self.training.job.out.join(format!("{}.gguf", self.training.job.name))
+    }
+
+    fn write_adapter(&self, loss: f64) -> Result<()> {
+        let evaluation = serde_json::json!({
+            "validation_loss": loss,
+            "first_validation_loss": self.metrics.first_loss().unwrap_or(loss),
+            "step": self.state.step,
+        });
+        let notes = self.training.notes(&self.base_sha256, evaluation.to_string());
+        adapter::write(&self.adapter_path(), &self.adapter()?, &notes)
+    }
+
+    fn adapter(&self) -> Result<Adapter> {
+        let layout = &self.training.options.layout;
+        let mut values = Vec::new();
+        for parameter in self.decoder.parameters.iter() {
+            values.push((parameter.name.clone(), self.decoder.backend.values(&parameter.value)?));
+        }
+        let mut take = |layer: usize, module: Module, half: &str| {
+            let name = lora::parameter_name(layer, module, half);
+            let place = values.iter().position(|(known, _)| *known == name)?;
+            Some(values.swap_remove(place).1)
+        };
+        let mut pairs = Vec::new();
+        for layer in layout.first_layer..self.decoder.shape.layers {
+            for module in Module::ALL {
+                if let Some((a, b)) = take(layer, module, "A").zip(take(layer, module, "B")) {
+                    pairs.push(Pair { layer, module, a, b, rank: layout.rank });
+                }
+            }
+        }
+        Ok(Adapter { family: self.decoder.shape.family, alpha: layout.alpha, pairs })
+    }
+
+    fn tell(&mut self, event: &Event) -> Result<()> {
+        if (self.on_event)(event).is_break() {
+            self.save()?;
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    }
+}
