@@ -130,12 +130,8 @@ impl Dataset {
     fn dataset_info(&self) -> serde_json::Value {
         let has_rows = |split: &Split| self.report.rows.get(split).is_some_and(|rows| rows.reply > 0);
         let entries = Split::ALL.into_iter().filter(has_rows).map(|split| {
-            let entry = json!({
-                "file_name": file_name(split),
-                "formatting": "sharegpt",
-                "columns": {"messages": "conversations"},
-                "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"},
-            });
+            let columns = json!({"messages": "conversations"});
+            let entry = json!({"file_name": file_name(split), "formatting": "sharegpt", "columns": columns});
             (format!("groupchat_{split}"), entry)
         });
         serde_json::Value::Object(entries.collect())

@@ -24,7 +24,7 @@ impl Speakers {
     /// The members of a community, each with a name that no other has.
     ///
     /// The name is the one that the window shows, and the one that is remembered longest keeps it bare: of two Adas, the
-    /// second by id is `Ada 2`, as its persona is on Discord. Case does not tell names apart.
+    /// second by id is `Ada 2`. Case does not tell names apart.
     pub(super) fn new(members: &[Member]) -> Self {
         let mut by_age: Vec<&Member> = members.iter().collect();
         by_age.sort_by_key(|member| member.id);
@@ -56,12 +56,11 @@ impl Speakers {
     }
 }
 
-/// Whoever left keeps having agreed, as with adapters: coming back should not need another training.
 fn protection(member: &Member) -> Option<Rule> {
     if member.is_bot {
         return Some(Rule::Bots);
     }
-    (!member.consent.allows_under(member.policy)).then_some(Rule::NoConsent)
+    (!member.may_be_learned_from()).then_some(Rule::NoConsent)
 }
 
 /// The name, or its first variant with a number that nobody has.

@@ -233,6 +233,7 @@ mod tests {
                 "2 way street, 3 minutes down the road, 5 streets, street 5, the 90s",
                 "getHTTPResponseHandlerForTheNextRequest2 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1A",
                 "hahahahahahahahahahahahahahaha WHYYYYYYYYYYYYYYYYYYYYYYYY1y",
+                "Rosewill-Wireless-Adapter-802-11a-RNWD-N9003PCe How_to_install_RealPlayer_10",
                 "sk-8 hf_ eyJ AKIA ghp_short",
             ],
             expect![[r#"
@@ -246,6 +247,7 @@ mod tests {
                 2 way street, 3 minutes down the road, 5 streets, street 5, the 90s
                 getHTTPResponseHandlerForTheNextRequest2 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1A
                 hahahahahahahahahahahahahahaha WHYYYYYYYYYYYYYYYYYYYYYYYY1y
+                Rosewill-Wireless-Adapter-802-11a-RNWD-N9003PCe How_to_install_RealPlayer_10
                 sk-8 hf_ eyJ AKIA ghp_short
             "#]],
         );

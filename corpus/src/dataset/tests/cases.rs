@@ -16,7 +16,9 @@ fn check(dataset: &Dataset, expected: Expect) {
 #[test]
 fn each_message_answers_the_five_before_it() {
     let messages = talk(&[(1, "a"), (2, "b"), (3, "c"), (1, "d"), (1, "e"), (2, "f"), (3, "g")]);
-    check(&make(&messages, Options::default()), expect![[r#"
+    check(
+        &make(&messages, Options::default()),
+        expect![[r#"
         train: Ada: a -> Bo: b
         train: Ada: a | Bo: b -> Cleo: c
         train: Ada: a | Bo: b | Cleo: c -> Ada: d
@@ -24,7 +26,8 @@ fn each_message_answers_the_five_before_it() {
         train: Ada: a | Bo: b | Cleo: c | Ada: d | Ada: e -> Bo: f
         train: Bo: b | Cleo: c | Ada: d | Ada: e | Bo: f -> Cleo: g
         7 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -44,67 +47,88 @@ fn a_silence_begins_a_new_window() {
     let mut messages = talk(&[(1, "good night"), (2, "night"), (1, "morning"), (2, "hey")]);
     messages[2].sent_at += TimeDelta::hours(6);
     messages[3].sent_at += TimeDelta::hours(6);
-    check(&make(&messages, Options::default()), expect![[r#"
+    check(
+        &make(&messages, Options::default()),
+        expect![[r#"
         train: Ada: good night -> Bo: night
         train: Ada: morning -> Bo: hey
         4 read, 0 merged, left out {}, window only {Opening: 2}
-    "#]]);
+    "#]],
+    );
     let never = Options { silence: TimeDelta::hours(7), ..Options::default() };
-    check(&make(&messages, never), expect![[r#"
+    check(
+        &make(&messages, never),
+        expect![[r#"
         train: Ada: good night -> Bo: night
         train: Ada: good night | Bo: night -> Ada: morning
         train: Ada: good night | Bo: night | Ada: morning -> Bo: hey
         4 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn rooms_are_kept_apart() {
     let mut messages = talk(&[(1, "here"), (2, "also here"), (1, "there"), (2, "also there")]);
     messages[2..].iter_mut().for_each(|message| message.room = RoomId(2));
-    check(&make(&messages, Options::default()), expect![[r#"
+    check(
+        &make(&messages, Options::default()),
+        expect![[r#"
         train: Ada: here -> Bo: also here
         train: Ada: there -> Bo: also there
         4 read, 0 merged, left out {}, window only {Opening: 2}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_somebody_posts_in_a_row_is_merged_on_request() {
     let messages = talk(&[(1, "so"), (2, "yes"), (2, "no"), (2, "https://a.org"), (2, "well"), (1, "hm")]);
     let merging = Options { merge: Some(TimeDelta::seconds(60)), ..Options::default() };
-    check(&make(&messages, merging), expect![[r#"
+    check(
+        &make(&messages, merging),
+        expect![[r#"
         train: Ada: so -> Bo: yes no
         train: Ada: so | Bo: yes no | Bo: https://a.org -> Bo: well
         train: Ada: so | Bo: yes no | Bo: https://a.org | Bo: well -> Ada: hm
         6 read, 1 merged, left out {}, window only {Opening: 1, Links: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn links_and_commands_are_no_answers_but_stand_in_windows() {
     let messages = talk(&[(1, "hi"), (2, "see https://a.org"), (1, "/summon Bo"), (2, "!roll"), (1, "nice")]);
-    check(&make(&messages, Options::default()), expect![[r#"
+    check(
+        &make(&messages, Options::default()),
+        expect![[r#"
         train: Ada: hi | Bo: see https://a.org | Ada: /summon Bo | Bo: !roll -> Ada: nice
         5 read, 0 merged, left out {}, window only {Opening: 1, Links: 1, Commands: 2}
-    "#]]);
+    "#]],
+    );
     let all = Options { keep: [Rule::Links, Rule::Commands].into(), ..Options::default() };
-    check(&make(&messages, all), expect![[r#"
+    check(
+        &make(&messages, all),
+        expect![[r#"
         train: Ada: hi -> Bo: see https://a.org
         train: Ada: hi | Bo: see https://a.org -> Ada: /summon Bo
         train: Ada: hi | Bo: see https://a.org | Ada: /summon Bo -> Bo: !roll
         train: Ada: hi | Bo: see https://a.org | Ada: /summon Bo | Bo: !roll -> Ada: nice
         5 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn calling_somebody_is_no_answer() {
     let messages = talk(&[(1, "hi"), (2, "@Cleo"), (1, "@Cleo come")]);
-    check(&make(&messages, Options::default()), expect![[r#"
+    check(
+        &make(&messages, Options::default()),
+        expect![[r#"
         train: Ada: hi | Bo: @Cleo -> Ada: @Cleo come
         3 read, 0 merged, left out {}, window only {Opening: 1, MentionsOnly: 1}
-    "#]]);
+    "#]],
+    );
     assert_eq!(make(&messages, keeping(Rule::MentionsOnly)).report().windows, 2);
 }
 
@@ -116,11 +140,14 @@ fn bots_and_personas_are_never_heard() {
     let mut members = members();
     members[1].is_bot = true;
     let options = Options { keep: Rule::ALL.into(), ..Options::default() };
-    check(&make_of(&messages, &members, FromApi::Everything, options), expect![[r#"
+    check(
+        &make_of(&messages, &members, FromApi::Everything, options),
+        expect![[r#"
         train: Ada: hi -> Ada: yo
         train: Ada: hi | Ada: yo -> Ada: bye
         6 read, 0 merged, left out {Bots: 3}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -130,11 +157,14 @@ fn who_did_not_agree_is_never_heard() {
     members[1].consent = Consent::Refused;
     members[2].consent = Consent::Unasked;
     let options = Options { keep: Rule::ALL.into(), ..Options::default() };
-    check(&make_of(&messages, &members, FromApi::Everything, options), expect![[r#"
+    check(
+        &make_of(&messages, &members, FromApi::Everything, options),
+        expect![[r#"
         train: Ada: hi -> Ada: bye
         train: Ada: hi | Ada: bye -> Ada: now
         6 read, 0 merged, left out {NoConsent: 3}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -143,15 +173,21 @@ fn what_came_through_an_api_is_learned_only_where_that_is_permitted() {
     messages[1].provenance = Provenance::Api;
     let of =
         |from_api| make_of(&messages, &members(), from_api, Options { keep: Rule::ALL.into(), ..Options::default() });
-    check(&of(FromApi::Nothing), expect![[r#"
+    check(
+        &of(FromApi::Nothing),
+        expect![[r#"
         train: Ada: exported -> Ada: exported too
         3 read, 0 merged, left out {Provenance: 1}, window only {Opening: 1}
-    "#]]);
-    check(&of(FromApi::Everything), expect![[r#"
+    "#]],
+    );
+    check(
+        &of(FromApi::Everything),
+        expect![[r#"
         train: Ada: exported -> Bo: heard
         train: Ada: exported | Bo: heard -> Ada: exported too
         3 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -159,17 +195,26 @@ fn personal_data_is_replaced_in_windows_and_answers() {
     let messages =
         talk(&[(1, "my mail is ada@example.org"), (2, "and mine bo@example.org, call 0170 1234567"), (1, "ok")]);
     let dataset = make(&messages, Options::default());
-    check(&dataset, expect![[r#"
+    check(
+        &dataset,
+        expect![[r#"
         train: Ada: my mail is [email] -> Bo: and mine [email], call [phone]
         train: Ada: my mail is [email] | Bo: and mine [email], call [phone] -> Ada: ok
         3 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
     let replaced = serde_json::to_string(&dataset.report().replaced).unwrap();
-    expect![[r#"{"email":{"count":2,"previews":["a***@e***.org","b***@e***.org"]},"phone":{"count":1,"previews":["01***"]}}"#]].assert_eq(&replaced);
-    check(&make(&messages, keeping(Rule::PersonalData)), expect![[r#"
+    expect![[
+        r#"{"email":{"count":2,"previews":["a***@e***.org","b***@e***.org"]},"phone":{"count":1,"previews":["01***"]}}"#
+    ]]
+    .assert_eq(&replaced);
+    check(
+        &make(&messages, keeping(Rule::PersonalData)),
+        expect![[r#"
         train: Ada: my mail is ada@example.org | Bo: and mine bo@example.org, call 0170 1234567 -> Ada: ok
         3 read, 0 merged, left out {}, window only {Opening: 1, Links: 1}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -240,9 +285,12 @@ fn members_of_one_name_have_two_in_rows() {
     let mut members = members();
     members[1].name = "ada".to_owned();
     let messages = talk(&[(1, "hi"), (2, "ho"), (1, "hum")]);
-    check(&make_of(&messages, &members, FromApi::Nothing, Options::default()), expect![[r#"
+    check(
+        &make_of(&messages, &members, FromApi::Nothing, Options::default()),
+        expect![[r#"
         train: Ada: hi -> ada 2: ho
         train: Ada: hi | ada 2: ho -> Ada: hum
         3 read, 0 merged, left out {}, window only {Opening: 1}
-    "#]]);
+    "#]],
+    );
 }

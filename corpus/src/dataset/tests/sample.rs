@@ -44,7 +44,9 @@ fn check(options: Options, expected: Expect) {
 
 #[test]
 fn the_sample_group() {
-    check(Options::default(), expect![[r#"
+    check(
+        Options::default(),
+        expect![[r#"
         community 1: Friends
         made at 2025-04-26T07:29:09Z
 
@@ -65,12 +67,15 @@ fn the_sample_group() {
                201         159          14          15           8  Ines
                189         142          11          14           7  Tilda
                167         127          12          14           7  Ambrose
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_sample_group_merged() {
-    check(Options { merge: Some(TimeDelta::seconds(60)), ..Options::default() }, expect![[r#"
+    check(
+        Options { merge: Some(TimeDelta::seconds(60)), ..Options::default() },
+        expect![[r#"
         community 1: Friends
         made at 2025-04-26T07:29:09Z
 
@@ -92,7 +97,8 @@ fn the_sample_group_merged() {
                182         142          15          13           6  Juno
                175         128          11          14           7  Tilda
                167         126          13          14           7  Ambrose
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
