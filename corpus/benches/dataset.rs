@@ -66,8 +66,8 @@ fn word(rng: &mut ChaCha8Rng) -> String {
     let rank = rng.random::<f64>().powi(3) * WORDS;
     match rank as u32 {
         rank @ 0..50 => format!("{rank}"),
-        51 => "jo@example.org".to_owned(),
-        52 => "https://example.org/page".to_owned(),
+        50 => "jo@example.org".to_owned(),
+        51 => "https://example.org/page".to_owned(),
         rank => format!("w{}", u64::from(rank) * 7919 % 46_656),
     }
 }
