@@ -93,7 +93,7 @@ mod tests {
     fn a_folder_is_noted_once_and_for_good() {
         let data = tempfile::tempdir().unwrap();
         let shelf = Shelf::new(&data.path().join("new"));
-        assert_eq!(shelf.folders().unwrap(), [PathBuf::new(); 0]);
+        assert_eq!(shelf.folders().unwrap(), Vec::<PathBuf>::new());
         let _lock = shelf.lock().unwrap();
         for folder in ["/a", "/b", "/a"] {
             shelf.note(Path::new(folder)).unwrap();

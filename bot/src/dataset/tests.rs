@@ -1,6 +1,6 @@
 //! A stored history becomes a folder, and whoever withdraws vanishes from it.
 
-use std::fs;
+use std::{fs, path::PathBuf, time::Duration};
 
 use chat::{Author, Consent, ConsentPolicy, MemberId, MessageKey, Origin, Platform, Provenance, RoomId};
 use chrono::TimeDelta;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 /// Longer than anything here takes, on a busy machine too.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A community with a history, and a data folder. Ada and Bo have agreed, Cleo has not.
 struct Scene {
@@ -71,7 +71,7 @@ impl Scene {
         self.database.store.record_batch(self.room, &messages.collect::<Vec<_>>()).await.unwrap();
     }
 
-    fn out(&self) -> std::path::PathBuf {
+    fn out(&self) -> PathBuf {
         self.data.path().join("dataset")
     }
 
@@ -94,7 +94,7 @@ impl Scene {
     async fn is_gone(&self) {
         let gone = async {
             while self.out().exists() {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(PATIENCE, gone).await.expect("the dataset is deleted in time");
@@ -199,9 +199,9 @@ async fn what_happened_while_no_bot_ran_is_found_wherever_the_dataset_is() {
     let out = elsewhere.path().join("rows");
     scene.make().await.unwrap();
     scene.make_in(&out).await.unwrap();
-    assert_eq!(withdraw(store, scene.data.path()).await.unwrap(), [std::path::PathBuf::new(); 0]);
+    assert_eq!(withdraw(store, scene.data.path()).await.unwrap(), Vec::<PathBuf>::new());
     store.set_consent(scene.people[2], Consent::Refused, at(2)).await.unwrap();
-    assert_eq!(withdraw(store, scene.data.path()).await.unwrap(), [std::path::PathBuf::new(); 0], "Cleo is in none");
+    assert_eq!(withdraw(store, scene.data.path()).await.unwrap(), Vec::<PathBuf>::new(), "Cleo is in none");
     store.forget_member(scene.people[0], at(3)).await.unwrap();
     assert_eq!(withdraw(store, scene.data.path()).await.unwrap(), [scene.out(), out.clone()]);
     assert!(!scene.out().exists() && !out.exists());

@@ -239,7 +239,7 @@ fn copies_are_no_answers() {
 #[test]
 fn what_is_said_all_the_time_is_thinned() {
     let said: Vec<_> = (0..100).flat_map(|_| [(1, "lol"), (2, "ha")]).collect();
-    let counts = |dataset: &Dataset| dataset.report().members.iter().map(|m| answers(m)).collect::<Vec<_>>();
+    let counts = |dataset: &Dataset| dataset.report().members.iter().map(answers).collect::<Vec<_>>();
     assert_eq!(counts(&make(&talk(&said), Options::default())), [10, 10]);
     assert_eq!(counts(&make(&talk(&said), keeping(Rule::Thinning))), [99, 100]);
 }

@@ -76,7 +76,7 @@ fn a_dataset_is_files_for_their_owner_alone() {
         dataset/sharegpt/test.jsonl 600
         dataset/sharegpt/train.jsonl 600
         dataset/sharegpt/validation.jsonl 600"#]]
-    .assert_eq(&files(&home.out().parent().unwrap()).join("\n"));
+    .assert_eq(&files(home.out().parent().unwrap()).join("\n"));
 }
 
 #[test]
