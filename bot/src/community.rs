@@ -14,7 +14,10 @@ use corpus::markov::Markov;
 use rand::Rng;
 use store::{Sources, Store};
 
-use crate::director::Habits;
+use crate::{
+    config::{ApiMessages, Training},
+    director::Habits,
+};
 
 /// How many of a community's latest messages are read. More history would be remembered longer, not better: the chains
 /// are bounded too.
@@ -32,6 +35,11 @@ pub struct Learning {
 }
 
 impl Learning {
+    /// What the configuration permits.
+    pub fn permitted_by(training: &Training) -> Self {
+        Self { from_discord_api: training.discord_api_messages == ApiMessages::Permitted }
+    }
+
     /// Which messages of a platform may be learned from.
     pub fn sources(self, platform: Platform) -> Sources {
         match platform {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commands;
 pub mod community;
 pub mod config;
+pub mod dataset;
 pub mod director;
 pub mod doctor;
 pub mod event;

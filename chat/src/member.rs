@@ -162,6 +162,12 @@ impl Member {
         let may = !self.is_bot && !self.has_left && self.consent.allows_under(self.policy);
         may.then_some(MayImitate { member: self.id })
     }
+
+    /// Whether a model may be trained on what this member said. Leaving the community takes nothing back: who returns finds
+    /// the persona as it was, without another training.
+    pub fn may_be_learned_from(&self) -> bool {
+        !self.is_bot && self.consent.allows_under(self.policy)
+    }
 }
 
 /// A member's voice, name and picture, worn by the bot.
@@ -214,7 +220,9 @@ mod tests {
             let member = ada(consent, ConsentPolicy::OptOut);
             assert_eq!(member.may_imitate().is_some(), in_opt_out, "{consent}");
             assert!(Member { is_bot: true, ..member.clone() }.may_imitate().is_none());
-            assert!(Member { has_left: true, ..member }.may_imitate().is_none());
+            assert!(!Member { is_bot: true, ..member.clone() }.may_be_learned_from());
+            assert!(Member { has_left: true, ..member.clone() }.may_imitate().is_none());
+            assert_eq!(Member { has_left: true, ..member }.may_be_learned_from(), in_opt_out);
         }
     }
 

@@ -69,6 +69,22 @@ impl Store {
         row.try_into()
     }
 
+    /// The communities that have a history, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn communities_with_history(&self) -> Result<Vec<Community>> {
+        let rows: Vec<CommunityRow> = sqlx::query_as(
+            "select c.community_id, c.platform, c.external_id, c.title from community c
+             where exists (select from room r join message m using (room_id)
+                where r.community_id = c.community_id and m.deleted_at is null)
+             order by c.community_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Community::try_from).collect()
+    }
+
     /// Says that the bot was removed from a community. What its rooms are set to stays, for a return.
     ///
     /// # Errors
@@ -113,6 +129,18 @@ mod tests {
         let first = title("Friends").await;
         assert_eq!(title("").await, first);
         assert_eq!(title("Old friends").await, Community { title: "Old friends".to_owned(), ..first });
+    }
+
+    #[tokio::test]
+    async fn a_community_has_a_history_once_something_was_said() {
+        let scene = Scene::new().await;
+        let with_history = async || scene.store().communities_with_history().await.unwrap();
+        assert_eq!(with_history().await, []);
+        scene.store().record(scene.room, &said(1, scene.ada.id, "hi")).await.unwrap();
+        community(scene.store(), "silent").await;
+        assert_eq!(with_history().await, [scene.community.clone()]);
+        scene.store().delete_messages(scene.room, &[chat::MessageKey(1)], crate::scene::at(2)).await.unwrap();
+        assert_eq!(with_history().await, []);
     }
 
     #[tokio::test]

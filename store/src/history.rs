@@ -176,6 +176,23 @@ impl Store {
         rows.into_iter().map(Message::try_from).collect()
     }
 
+    /// A page of all that was said in a room, for whoever reads it from the beginning: the first messages after one, oldest
+    /// first. Only deleted ones are left out; those without text are there, and what personas said.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn page_after(&self, room: RoomId, after: Option<MessageKey>, limit: u32) -> Result<Vec<Message>> {
+        let rows: Vec<MessageRow> = sqlx::query_as(select_message!(
+            "m.message_key > $2 and m.deleted_at is null order by m.message_key limit $3"
+        ))
+        .bind(room.0)
+        .bind(after.unwrap_or(FIRST).0)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Message::try_from).collect()
+    }
+
     /// The newest key that a room has ever seen, deleted messages and ones without text included.
     ///
     /// # Errors
@@ -320,6 +337,8 @@ mod tests {
         assert_eq!(keys(&store.latest(scene.room, 3).await.unwrap()), [7, 8, 10]);
         assert_eq!(keys(&store.messages_before(scene.room, MessageKey(6), 3).await.unwrap()), [2, 3, 5]);
         assert_eq!(keys(&store.messages_after(scene.room, MessageKey(2), 3).await.unwrap()), [3, 5, 6]);
+        assert_eq!(keys(&store.page_after(scene.room, None, 4).await.unwrap()), [1, 2, 3, 4]);
+        assert_eq!(keys(&store.page_after(scene.room, Some(MessageKey(4)), 99).await.unwrap()), [5, 6, 7, 8, 10]);
         let elsewhere = room(store, &scene.community, "elsewhere").await;
         assert_eq!(keys(&store.latest(elsewhere.id, 3).await.unwrap()), [0; 0]);
     }

@@ -144,6 +144,18 @@ impl Store {
         rows.into_iter().map(Room::try_from).collect()
     }
 
+    /// The rooms of a community, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn rooms_in(&self, community: CommunityId) -> Result<Vec<Room>> {
+        let rows: Vec<RoomRow> = sqlx::query_as(select_room!("room", "where r.community_id = $1 order by r.room_id"))
+            .bind(community.0)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(Room::try_from).collect()
+    }
+
     /// The rooms that may have something to do when the program starts: those with a cast or with unfinished turns,
     /// except in communities that the bot was removed from.
     ///
@@ -189,6 +201,8 @@ mod tests {
         let both = [lounge, thread.clone()];
         assert_eq!(scene.store().rooms_of(Platform::Web).await.unwrap(), both);
         assert_eq!(scene.store().rooms_of(Platform::Discord).await.unwrap(), []);
+        assert_eq!(scene.store().rooms_in(scene.community.id).await.unwrap(), both);
+        assert_eq!(scene.store().rooms_in(CommunityId(999)).await.unwrap(), []);
         let parents = both.map(|room| room.parent_external_id);
         assert_eq!(parents, [None, Some("lounge".to_owned())]);
         let again = NewRoom { community: scene.community.id, external_id: "thread", title: "", parent: None };

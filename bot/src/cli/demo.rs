@@ -75,6 +75,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     eprintln!("Everything stays on this machine. Ctrl-C ends it; the next start goes on where it was.");
     let service = Service {
         database,
+        data,
         page: Some(page),
         discord: None,
         model,

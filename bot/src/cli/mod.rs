@@ -1,6 +1,7 @@
 //! The command line: results on standard output, everything else on standard error, and for each failure a sentence.
 
 mod database;
+mod dataset;
 mod demo;
 mod doctor;
 mod import;
@@ -34,6 +35,8 @@ enum Command {
     Run(ConfigArgs),
     /// Read chat exports into the history.
     Import(import::ImportArgs),
+    /// Make training rows of the history.
+    Dataset(dataset::DatasetArgs),
     /// Fetch, check and list models.
     Model(model::ModelArgs),
     /// Say what is wrong with a set-up, and how to mend it.
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => with_runtime(done(run::run(args))),
         Command::Doctor(args) => with_runtime(done(doctor::run(args))),
         Command::Model(args) => with_runtime(done(model::run(args))),
+        Command::Dataset(args) => with_runtime(done(dataset::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),
     };
     result.unwrap_or_else(|error| {

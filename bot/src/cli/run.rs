@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Clock,
     community::Learning,
-    config::{ApiMessages, Config, Web},
+    config::{Config, Web},
     event::Place,
     platform::discord,
 };
@@ -47,12 +47,13 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
     };
     let service = Service {
         database,
+        data,
         page,
         discord,
         model,
         awaited,
         limits: config.quotas,
-        learning: Learning { from_discord_api: config.training.discord_api_messages == ApiMessages::Permitted },
+        learning: Learning::permitted_by(&config.training),
         grace: TimeDelta::days(config.people.grace_days.into()),
         clock: Clock::system(),
         shutdown: shutdown.clone(),

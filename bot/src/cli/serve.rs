@@ -17,6 +17,7 @@ use crate::{
     App, AppOptions, Clock,
     community::Learning,
     config::Model,
+    dataset,
     event::Place,
     platform::{
         Platform,
@@ -46,6 +47,8 @@ pub(super) struct WebPage {
 /// What is to be run.
 pub(super) struct Service {
     pub database: Database,
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
     pub page: Option<WebPage>,
     pub discord: Option<discord::Settings>,
     pub model: Model,
@@ -61,7 +64,7 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service { database, page, discord, model, awaited, limits, learning, grace, clock, shutdown } = self;
+        let Service { database, data, page, discord, model, awaited, limits, learning, grace, clock, shutdown } = self;
         let store = database.store.clone();
         if database.is_ours_alone() {
             // Nobody else can be speaking: what a killed process held is free.
@@ -129,7 +132,8 @@ impl Service {
             finished.cancel();
             on_web.and(on_discord)
         };
-        let (served, (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner);
+        let watch = dataset::keep_watch(database.store.clone(), data, finished.clone());
+        let (served, (), (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner, watch);
         served?;
         database.store.close().await;
         Ok(())

@@ -8,15 +8,15 @@ use tokio::task::spawn_blocking;
 use super::home::{Demo, Home, PATIENCE, eventually};
 
 /// How a run of the program ended.
-struct Ended {
-    success: bool,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ended {
     /// What went wrong, which must be one sentence on standard error, the last that is there.
-    fn sentence(&self) -> &str {
+    pub fn sentence(&self) -> &str {
         assert!(!self.success, "it should have failed: {}", self.stdout);
         let mut sentences = self.stderr.lines().filter_map(|line| line.strip_prefix("groupchat: "));
         let sentence = sentences.next().unwrap_or_else(|| panic!("no sentence in: {}", self.stderr));
@@ -25,7 +25,7 @@ impl Ended {
     }
 }
 
-async fn run(home: &Home, arguments: &[&str]) -> Ended {
+pub async fn run(home: &Home, arguments: &[&str]) -> Ended {
     let mut program = home.program(arguments);
     let output = tokio::time::timeout(PATIENCE, program.stderr(std::process::Stdio::piped()).output());
     let output = output.await.expect("it ends in time").unwrap();
@@ -36,7 +36,7 @@ async fn run(home: &Home, arguments: &[&str]) -> Ended {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -100,7 +100,7 @@ async fn a_key_that_is_unknown_is_shown_with_its_file_and_line() {
 }
 
 /// A Telegram export: of nine rows, two are no messages to keep.
-fn export() -> String {
+pub fn export() -> String {
     let mut rows: Vec<String> = (1..=7).map(|id| row(id, "said")).collect();
     rows.push(
         r#"{"id": 8, "type": "service", "date_unixtime": "1709287200", "action": "pin_message", "text": ""}"#

@@ -1,4 +1,5 @@
-//! The program itself, as people start it: killed at every turn of a conversation, and started wrongly.
+//! The program itself, as people start it: killed at every turn of a conversation, started wrongly,
+//! and asked for training rows.
 //!
 //! Linux only: its processes are found through /proc.
 #![cfg(target_os = "linux")]
@@ -7,6 +8,7 @@
 mod audit;
 mod command_line;
 mod conversation;
+mod dataset;
 mod home;
 mod killed;
 mod page;
