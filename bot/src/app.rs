@@ -32,6 +32,7 @@ use tracing::Instrument;
 use self::chores::Chore;
 use crate::{
     Clock,
+    adapters::Adapters,
     commands::{Answer, Caller, Command, Rank},
     community::{Knowledge, Learning},
     event::{Event, Group, GroupHappening, Happening, Person, Place, Posted},
@@ -145,8 +146,8 @@ impl App {
     pub fn new(options: AppOptions) -> Self {
         let AppOptions { store, platforms, voice, limits, learning, grace, owner, clock, seed, shutdown } = options;
         let shared = Shared {
+            voice: voice.with_adapters(Adapters::new(store.clone())),
             store,
-            voice,
             quotas: Quotas::new(limits),
             clock,
             shutdown,
@@ -366,7 +367,12 @@ impl App {
         let is_here = |member: &Member| cast.iter().any(|persona| persona.member == member.id);
         let others = active.into_iter().filter(|a| a.member.may_imitate().is_some() && a.messages > 0);
         let others = others.filter(|a| !is_here(&a.member)).map(|a| a.member.name).collect();
-        Ok(RoomView { settings: store.settings(room).await?, others, voice: self.shared.voice.describe(), cast })
+        Ok(RoomView {
+            settings: store.settings(room).await?,
+            others,
+            voice: self.shared.voice.describe(known.community),
+            cast,
+        })
     }
 }
 

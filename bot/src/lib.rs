@@ -3,6 +3,7 @@
 //! [`App`] is the whole of it without a command line: platforms hand it events and commands, it keeps the history, lets
 //! each room decide who speaks, and posts through the platforms. See ARCHITECTURE.md for the path of a message.
 
+pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod clock;

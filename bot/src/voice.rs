@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat::{Message, Persona, RoomId, RoomSettings, ScriptSet, prompt};
+use chat::{CommunityId, Message, Persona, RoomId, RoomSettings, ScriptSet, prompt};
 use rand::Rng;
 use tokio::{
     sync::{Semaphore, watch},
@@ -11,6 +11,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    adapters::Adapters,
     community::Knowledge,
     runner::{Draw, Extras, Priority, RunnerClient, RunnerError},
 };
@@ -55,12 +56,14 @@ pub struct Voice {
     is_remote: bool,
     /// What lets windows be shown ahead; none where they are not to be.
     prefills: Option<Arc<Semaphore>>,
+    /// What our own runner speaks with, by community; none for its base alone.
+    adapters: Option<Arc<Adapters>>,
 }
 
 impl Voice {
     /// Markov chains only.
     pub fn markov() -> Self {
-        Self { runner: None, is_remote: false, prefills: None }
+        Self { runner: None, is_remote: false, prefills: None, adapters: None }
     }
 
     /// The runner that this channel holds whenever there is one, Markov chains while there is none.
@@ -88,27 +91,49 @@ impl Voice {
         Self { prefills: None, ..self }
     }
 
+    /// The same, speaking with each community's adapter where our own runner offers it.
+    pub fn with_adapters(self, adapters: Adapters) -> Self {
+        Self { adapters: Some(Arc::new(adapters)), ..self }
+    }
+
     /// Whether somebody else looks after the server, so that what it is shown leaves our hands.
     pub fn is_remote(&self) -> bool {
         self.is_remote
     }
 
-    /// What it is, for people.
-    pub fn describe(&self) -> String {
-        match self.client() {
-            Some(client) => client.model_name(),
-            None => "Markov chain".to_owned(),
+    /// What a community's personas speak with, for people.
+    pub fn describe(&self, community: CommunityId) -> String {
+        let Some(client) = self.client() else { return "Markov chain".to_owned() };
+        match self.adapters.as_ref().and_then(|adapters| adapters.name(&client, community)) {
+            Some(adapter) => format!("{} with the adapter {adapter}", client.model_name()),
+            None => client.model_name(),
+        }
+    }
+
+    /// Follows a change of a community's adapters, or of its members' minds.
+    pub async fn adapters_changed(&self, community: CommunityId) {
+        if let (Some(adapters), Some(client)) = (&self.adapters, self.client()) {
+            adapters.changed(&client, community).await;
+        }
+    }
+
+    /// Follows whatever may have changed of the adapters.
+    pub async fn all_adapters_changed(&self) {
+        if let (Some(adapters), Some(client)) = (&self.adapters, self.client()) {
+            adapters.all_changed(&client).await;
         }
     }
 
     /// Begins to show the runner what a room's next prompt will begin with (see [`prompt::prefix`]), and stops when the
     /// handle is dropped. None where that is not wanted or the runner is away. What comes of it is nobody's concern: a
     /// reply that finds nothing prepared only takes longer.
-    pub fn prefill(&self, prefix: &str, room: RoomId) -> Option<AbortOnDropHandle<()>> {
+    pub fn prefill(&self, prefix: &str, community: CommunityId, room: RoomId) -> Option<AbortOnDropHandle<()>> {
         let (client, prefills) = (self.client()?, self.prefills.clone()?);
-        let (prefix, room) = (prefix.to_owned(), cache_key(room));
+        let (prefix, room, voice) = (prefix.to_owned(), cache_key(room), self.clone());
         Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let Ok(Ok(_turn)) = timeout(PREFILL_PATIENCE, prefills.acquire_owned()).await else { return };
+            // What one adapter has computed is of no use to another.
+            let client = voice.for_community(client, community).await;
             if let Err(error) = client.prefill(&prefix, &room).await {
                 tracing::debug!(%error, "a window could not be shown to the model runner ahead");
             }
@@ -143,12 +168,13 @@ impl Voice {
                 no_urls: true,
             },
         };
-        let first = match client.complete(&prompt, &draw).await {
+        let community = knowledge.community();
+        let first = match self.for_community(client.clone(), community).await.complete(&prompt, &draw).await {
             Ok(text) => return Some(text),
             Err(error) => error,
         };
-        let second = match self.wait_before_retry(&first).await {
-            Some(client) => client.complete(&prompt, &draw).await,
+        let second = match self.wait_before_retry(&first, &client, community).await {
+            Some(client) => self.for_community(client, community).await.complete(&prompt, &draw).await,
             None => Err(first),
         };
         second.map_err(|error| tracing::warn!(%error, "a reply was dropped: the model runner did not answer")).ok()
@@ -158,10 +184,25 @@ impl Voice {
         self.runner.as_ref()?.borrow().clone()
     }
 
+    /// The client, asked for what a community speaks with.
+    async fn for_community(&self, client: RunnerClient, community: CommunityId) -> RunnerClient {
+        match &self.adapters {
+            Some(adapters) => adapters.client_for(&client, community).await,
+            None => client,
+        }
+    }
+
     /// Waits until another try makes sense; none where it does not.
-    async fn wait_before_retry(&self, error: &RunnerError) -> Option<RunnerClient> {
+    async fn wait_before_retry(
+        &self,
+        error: &RunnerError,
+        client: &RunnerClient,
+        community: CommunityId,
+    ) -> Option<RunnerClient> {
         match error {
             RunnerError::Rejected { .. } => return None,
+            // The adapter became stale this moment, or did not come back from the runner's rest.
+            RunnerError::NoSuchModel { .. } => self.adapters.as_ref()?.is_gone(client, community).then_some(())?,
             RunnerError::Busy { retry_after } => tokio::time::sleep((*retry_after).min(RESTART_PATIENCE)).await,
             _ => {
                 // The supervisor needs a moment to notice that its child has died.
@@ -187,7 +228,7 @@ mod tests {
     use super::*;
 
     fn shows_ahead(voice: &Voice) -> bool {
-        voice.prefill("Ada: hi", RoomId(1)).is_some()
+        voice.prefill("Ada: hi", CommunityId(1), RoomId(1)).is_some()
     }
 
     #[tokio::test]

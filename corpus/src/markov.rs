@@ -5,6 +5,7 @@
 //! It knows texts only; who may be imitated is decided elsewhere.
 
 mod growth;
+mod likelihood;
 mod subject;
 mod voice;
 
@@ -13,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use chat::MemberId;
 use rand::Rng;
 
+pub use self::likelihood::Likelihood;
 use self::{
     growth::{Draft, Growth},
     subject::Subject,

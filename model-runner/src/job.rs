@@ -41,8 +41,8 @@ pub(crate) enum Task {
     Draw { prompt: Prompt, draw: Box<Draw> },
     /// Bring a prompt into the cache.
     Prefill { prompt: Prompt },
-    /// Say how likely each continuation of a prompt is.
-    Score { prompt: Prompt, continuations: Vec<String> },
+    /// Say how likely each continuation of a prompt is, and that the turn ends there.
+    Score { prompt: Prompt, continuations: Vec<String>, end_of_turn: bool },
 }
 
 impl Task {

@@ -6,6 +6,9 @@ use chat::{
     wire::{ChatMessage, Role},
 };
 
+/// The end of a turn.
+pub(crate) const END: Piece<'static> = Piece::Control("<|im_end|>");
+
 /// The pieces of a conversation, up to the place where the answer begins. None where there is no turn.
 ///
 /// A single user turn gives what [`chatml`] gives, which is what adapters are trained on.

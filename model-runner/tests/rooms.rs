@@ -158,6 +158,30 @@ async fn continuations_are_judged_as_they_would_be_drawn() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_turn_is_judged_where_that_is_asked_for() {
+    let served = many().await;
+    let judge = async |fields: Value| {
+        let mut request = json!({"messages": [{"role": "user", "content": "Next speaker:"}],
+                                 "continuations": ["An", "Anna", "An<|im_end|>"]});
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        served.post("/v1/score", &request).await.json::<Scores>().await.unwrap().data
+    };
+    let (open, ended) = (judge(json!({})).await, judge(json!({"end_of_turn": true})).await);
+    for (open, ended) in open.iter().zip(&ended) {
+        let (last, text) = ended.token_logprobs.split_last().unwrap();
+        assert_eq!(text.len(), open.token_logprobs.len());
+        assert!((ended.logprob - open.logprob - f64::from(*last)).abs() < 1e-3, "{open:?} {ended:?}");
+    }
+    // What looks like an end is text.
+    assert!(ended[2].token_logprobs.len() > ended[0].token_logprobs.len());
+    // An empty turn can end too.
+    let nothing = judge(json!({"continuations": [""], "end_of_turn": true})).await;
+    assert_eq!(nothing[0].token_logprobs.len(), 1);
+    let raw = json!({"prompt": "Next", "continuations": ["An"], "end_of_turn": true});
+    assert_eq!(served.post("/v1/score", &raw).await.status(), 400);
+}
+
+#[tokio::test]
 async fn idle_chat_lets_live_replies_pass() {
     let served = Served::with(TinyModel::default(), |options| (options.queue, options.parallel) = (16, 4)).await;
     let idle = json!({"messages": [{"role": "user", "content": "nobody waits"}], "temperature": 0, "max_tokens": 6000,

@@ -102,12 +102,12 @@ impl Store {
                 on conflict (community_id, name, made_at) do update set path = excluded.path,
                     stale_at = coalesce(a.stale_at, excluded.stale_at),
                     stale_reason = coalesce(a.stale_reason, excluded.stale_reason)
-                returning adapter_id
+                returning adapter_id, community_id
              ), taught as (
                 insert into adapter_member (adapter_id, member_id) select adapter_id, member_id from made, learned_from
                 on conflict do nothing
              )
-             select adapter_id from made"
+             select adapter_id, pg_notify('groupchat_adapters', community_id::text)::text from made"
         ))
         .bind(new.community.0)
         .bind(new.name)
@@ -117,6 +117,22 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         id.map(AdapterId).ok_or(StoreError::Unknown { what: "member" })
+    }
+
+    /// Forgets the adapters of a name, whose files stay where they are. Returns how many versions there were.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn forget_adapter(&self, community: CommunityId, name: &str) -> Result<u64> {
+        let forgotten = sqlx::query(
+            "with gone as (delete from adapter where community_id = $1 and name = $2 returning community_id)
+             select pg_notify('groupchat_adapters', community_id::text)::text from gone",
+        )
+        .bind(community.0)
+        .bind(name)
+        .execute(&self.pool)
+        .await?;
+        Ok(forgotten.rows_affected())
     }
 
     /// The adapters of a community, newest first, stale ones too.
@@ -166,7 +182,10 @@ mod tests {
     use chat::{Consent, ConsentPolicy};
 
     use super::*;
-    use crate::scene::{Scene, at, community, member};
+    use crate::{
+        Change,
+        scene::{Scene, at, community, member},
+    };
 
     async fn add(scene: &Scene, name: &str, members: &[MemberId]) -> Result<AdapterId> {
         let community = scene.community.id;
@@ -194,6 +213,23 @@ mod tests {
             stale: None,
         };
         assert_eq!(scene.store().adapters(scene.community.id).await.unwrap(), [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_forgotten_with_all_its_versions_and_others_hear_of_it() {
+        let scene = Scene::new().await;
+        let (store, community) = (scene.store(), scene.community.id);
+        let mut changes = store.listen().await.unwrap();
+        add(&scene, "friends", &[scene.ada.id]).await.unwrap();
+        let again = NewAdapter { community, name: "friends", path: "here", members: &[scene.ada.id], made_at: at(11) };
+        store.add_adapter(&again).await.unwrap();
+        assert_eq!(store.forget_adapter(community, "others").await.unwrap(), 0);
+        assert_eq!(store.forget_adapter(community, "friends").await.unwrap(), 2);
+        assert_eq!(store.adapters(community).await.unwrap(), []);
+        // Two came, and the two that went together are told of at once.
+        for _ in 0..3 {
+            assert_eq!(changes.next().await.unwrap(), Change::Adapters(community));
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use crate::{ACQUIRE_TIMEOUT, Result, Store, StoreError};
 
 const MEMBERS: &str = "groupchat_members";
 const ROOMS: &str = "groupchat_rooms";
+const ADAPTERS: &str = "groupchat_adapters";
 
 /// The columns that tell of a change to the members of a community.
 macro_rules! announce_members_in {
@@ -47,6 +48,8 @@ pub enum Change {
     Members(CommunityId),
     /// The cast or the settings of a room.
     Room(RoomId),
+    /// Which adapters a community has. That one became stale is told as a change of its members.
+    Adapters(CommunityId),
     /// The connection was lost in between: assume that everything changed.
     Lost,
 }
@@ -114,7 +117,7 @@ async fn listener(pool: &PgPool) -> Result<PgListener> {
     // It would reconnect before it says that it lost something, and a caller that stops waiting then would never hear
     // it.
     listener.eager_reconnect(false);
-    listener.listen_all([MEMBERS, ROOMS]).await?;
+    listener.listen_all([MEMBERS, ROOMS, ADAPTERS]).await?;
     Ok(listener)
 }
 
@@ -122,6 +125,7 @@ fn read(news: &PgNotification) -> Result<Change> {
     match (news.channel(), news.payload().parse()) {
         (MEMBERS, Ok(community)) => Ok(Change::Members(CommunityId(community))),
         (ROOMS, Ok(room)) => Ok(Change::Room(RoomId(room))),
+        (ADAPTERS, Ok(community)) => Ok(Change::Adapters(CommunityId(community))),
         _ => Err(StoreError::Corrupt { what: format!("news of {} without an id", news.channel()) }),
     }
 }

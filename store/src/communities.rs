@@ -85,6 +85,19 @@ impl Store {
         rows.into_iter().map(Community::try_from).collect()
     }
 
+    /// All communities, by title.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn communities(&self) -> Result<Vec<Community>> {
+        let rows: Vec<CommunityRow> = sqlx::query_as(
+            "select community_id, platform, external_id, title from community order by title, community_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Community::try_from).collect()
+    }
+
     /// Says that the bot was removed from a community. What its rooms are set to stays, for a return.
     ///
     /// # Errors

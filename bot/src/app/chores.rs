@@ -90,9 +90,15 @@ impl Shared {
         let mut change = Change::Lost;
         loop {
             match change {
-                Change::Members(community) => self.members_changed(community).await?,
+                Change::Members(community) => {
+                    // First, since nobody may be imitated any longer by what learned from who withdrew.
+                    self.adapters_changed(community);
+                    self.members_changed(community).await?;
+                }
+                Change::Adapters(community) => self.adapters_changed(community),
                 Change::Room(room) => self.tell_awake(room, || Input::HistoryChanged),
                 Change::Lost => {
+                    self.all_adapters_changed();
                     self.people.clear();
                     let known: Vec<CommunityId> = self.knowledge.iter().map(|entry| *entry.key()).collect();
                     for community in known {
@@ -103,6 +109,23 @@ impl Shared {
             }
             change = changes.next().await?;
         }
+    }
+
+    /// Brings the runner to serve what it may. That can take a while, and others' news do not wait for it.
+    fn adapters_changed(&self, community: CommunityId) {
+        let voice = self.voice.clone();
+        self.follow(async move { voice.adapters_changed(community).await });
+    }
+
+    /// The same for all communities.
+    fn all_adapters_changed(&self) {
+        let voice = self.voice.clone();
+        self.follow(async move { voice.all_adapters_changed().await });
+    }
+
+    fn follow(&self, following: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.tracker.spawn(async move { shutdown.run_until_cancelled(following).await });
     }
 
     async fn members_changed(&self, community: CommunityId) -> anyhow::Result<()> {

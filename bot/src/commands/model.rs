@@ -6,7 +6,7 @@ use crate::room::RoomTask;
 pub(super) fn show(room: &RoomTask) -> Answer {
     Answer::asker(format!(
         "They speak with: {}. Replies are drawn with {}; /tune changes that.",
-        room.shared.voice.describe(),
+        room.shared.voice.describe(room.knowledge().community()),
         describe_sampling(room.settings().sampling),
     ))
 }

@@ -181,7 +181,7 @@ impl Carrier {
         let Some(text) = self.draw(&written.persona, Priority::Awaited).await else { return End::default() };
         match self.platform.edit(&self.room, key, &text).await {
             Ok(()) => {
-                let voice = self.shared.voice.describe();
+                let voice = self.shared.voice.describe(self.room.community);
                 self.stored(|| store.redraw_message(room, key, &text, &voice, self.now())).await;
                 tracing::info!(%key, persona = %written.persona.id, "said something else instead");
                 End { history_changed: true, ..End::default() }
@@ -279,7 +279,7 @@ impl Carrier {
         began: DateTime<Utc>,
     ) -> End {
         let due = began + director::typing_time(self.settings.pacing, text);
-        let voice = self.shared.voice.describe();
+        let voice = self.shared.voice.describe(self.room.community);
         let caused_by = self.window.latest().and_then(|message| match message.author {
             Author::Member(member) => Some(member),
             Author::Persona(_) => None,

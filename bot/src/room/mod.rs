@@ -256,7 +256,7 @@ impl RoomTask {
         }
         let prefix = prompt::prefix(&prompt::lines(&self.window));
         if self.prefill.as_ref().is_none_or(|shown| shown.prefix != prefix) {
-            let task = self.shared.voice.prefill(&prefix, self.room.id);
+            let task = self.shared.voice.prefill(&prefix, self.room.community, self.room.id);
             self.prefill = task.map(|task| Prefill { prefix, _task: task });
         }
     }

@@ -87,6 +87,12 @@ pub enum RunnerError {
         /// What it says.
         sentence: String,
     },
+    /// It does not offer the model that was asked for, or no longer: ask for another.
+    #[error("the model server refuses the request: {sentence}")]
+    NoSuchModel {
+        /// What it says.
+        sentence: String,
+    },
     /// It took too long: ask for less, or later.
     #[error("the model server did not answer in time")]
     Timeout,
@@ -142,6 +148,11 @@ impl RunnerClient {
     pub(super) fn ours(self) -> Self {
         let known = Known { is_ours: OnceLock::from(true), ..Known::default() };
         Self { known: Arc::new(known), ..self }
+    }
+
+    /// The same server, asked for this one of its models.
+    pub fn with_model(&self, model: &str) -> Self {
+        Self { model: Some(model.to_owned()), ..self.clone() }
     }
 
     /// Whether the server's address is one of this machine.
@@ -206,7 +217,7 @@ impl RunnerClient {
     }
 
     /// Whether the server is our own runner. It is asked once; one that cannot be asked now is none for now.
-    async fn is_ours(&self) -> bool {
+    pub async fn is_ours(&self) -> bool {
         if self.known.is_ours.get().is_none() {
             // Whatever is wrong with it, the request that this is for will tell.
             drop(self.health().await);
@@ -300,9 +311,16 @@ pub(super) fn refusal_of(status: StatusCode, retry_after: Option<u64>, body: &[u
         (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after)) => RunnerError::Busy { retry_after },
         (StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY, _) => RunnerError::Unavailable(sentence),
         (StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT, _) => RunnerError::Timeout,
+        (StatusCode::NOT_FOUND, _) if is_about_the_model(body) => RunnerError::NoSuchModel { sentence },
         (status, _) if status.is_client_error() => RunnerError::Rejected { sentence },
         _ => RunnerError::Broken(sentence),
     }
+}
+
+/// Whether an error says that there is no such model, and not that there is no such path.
+pub(super) fn is_about_the_model(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body.pointer("/error/code").and_then(Value::as_str) == Some("model_not_found")
 }
 
 /// What an error's body says: as OpenAI writes it, as Ollama does, or else only the status.

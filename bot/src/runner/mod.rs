@@ -2,7 +2,9 @@
 //!
 //! The client speaks to any server with OpenAI's interface. Neither knows what the words are for.
 
+mod adapters;
 mod client;
+mod judging;
 mod prefill;
 mod process;
 

@@ -5,11 +5,11 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use chat::wire::{ChatMessage, PrefillRequest};
 use reqwest::{RequestBuilder, StatusCode, header::RETRY_AFTER};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     RunnerClient, RunnerError,
-    client::{refusal_of, transport},
+    client::{is_about_the_model, refusal_of, transport},
 };
 
 /// How long it may take. The next message has come by then, or the reply itself.
@@ -66,9 +66,7 @@ impl RunnerClient {
 
 /// A 404 may also be about the model, and then there is such a path.
 fn has_no_such_path(status: StatusCode, body: &[u8]) -> bool {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let is_about_the_model = body.pointer("/error/code").and_then(Value::as_str) == Some("model_not_found");
-    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && !is_about_the_model
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && !is_about_the_model(body)
 }
 
 #[cfg(test)]
@@ -142,7 +140,7 @@ mod tests {
             expect![[r#"
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Ada: hi"}],"prompt_cache_key":"room-1"}
             /v1/prefill {"model":"m","messages":[{"role":"user","content":"Bo: yo"}],"prompt_cache_key":"room-1"}
-            [Err(Rejected { sentence: "not here" }), Err(Rejected { sentence: "not here" })]"#]],
+            [Err(NoSuchModel { sentence: "not here" }), Err(NoSuchModel { sentence: "not here" })]"#]],
         )
         .await;
         check(503, "", expect![[r#"

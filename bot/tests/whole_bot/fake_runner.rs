@@ -2,7 +2,7 @@
 //! is our own runner, unless it is made somebody else's.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use chat::wire::{LoadAdapterRequest, UnloadAdapterRequest};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -30,9 +31,17 @@ struct Script {
     prefills: watch::Sender<Vec<String>>,
     /// What the path for that answers; 404 for that there is none.
     prefill_status: AtomicU16,
+    /// The models that were asked for with it.
+    prefilled_with: Mutex<Vec<Option<String>>>,
     prefill_gate: watch::Sender<bool>,
     prefills_given_up: watch::Sender<usize>,
     is_foreign: AtomicBool,
+    /// The names of the adapters that it offers.
+    adapters: watch::Sender<BTreeSet<String>>,
+    /// What it was told to load, by name and file.
+    loads: watch::Sender<Vec<(String, String)>>,
+    /// Why it loads none, if it does not.
+    refusal: Mutex<Option<String>>,
     asked: AtomicUsize,
     gate: watch::Sender<bool>,
     /// Cancelled when a request that waits at the gate is given up by its client.
@@ -56,6 +65,8 @@ impl FakeRunner {
         let app = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/prefill", post(prefill))
+            .route("/v1/load_lora_adapter", post(load_adapter))
+            .route("/v1/unload_lora_adapter", post(unload_adapter))
             .route("/health", get(health))
             .with_state(script.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -127,9 +138,35 @@ impl FakeRunner {
         shown.iter().find(|prefix| prefix.ends_with(&wanted)).unwrap().clone()
     }
 
+    /// The models that it was shown windows for.
+    pub fn prefilled_with(&self) -> Vec<Option<String>> {
+        self.script.prefilled_with.lock().unwrap().clone()
+    }
+
     /// Waits until so many windows were taken back before it was done with them.
     pub async fn prefills_were_given_up(&self, times: usize) {
         self.script.prefills_given_up.subscribe().wait_for(|given_up| *given_up >= times).await.unwrap();
+    }
+
+    /// Waits until it offers exactly these adapters.
+    pub async fn offers(&self, names: &[&str]) {
+        let is_so = |offered: &BTreeSet<String>| offered.iter().map(String::as_str).eq(names.iter().copied());
+        self.script.adapters.subscribe().wait_for(is_so).await.unwrap();
+    }
+
+    /// Waits until it was told so often to load an adapter, and says which, by name and file.
+    pub async fn has_loaded(&self, times: usize) -> Vec<(String, String)> {
+        self.script.loads.subscribe().wait_for(|loads| loads.len() >= times).await.unwrap().clone()
+    }
+
+    /// Loads no adapter from now on, for this reason.
+    pub fn refuses_adapters(&self, why: &str) {
+        *self.script.refusal.lock().unwrap() = Some(why.to_owned());
+    }
+
+    /// Drops all adapters, as a runner does that cannot read them again after a rest.
+    pub fn loses_adapters(&self) {
+        self.script.adapters.send_replace(BTreeSet::new());
     }
 
     /// The latest request for a reply, as it came.
@@ -143,6 +180,44 @@ async fn health(State(script): State<Arc<Script>>) -> Json<Value> {
         return Json(json!({ "status": "ok" }));
     }
     Json(json!({ "status": "ready", "model": "fake", "counters": { "started": 0 } }))
+}
+
+fn refused(status: StatusCode, code: Option<&str>, message: &str) -> Response {
+    let error = json!({ "message": message, "type": "invalid_request_error", "param": null, "code": code });
+    (status, Json(json!({ "error": error }))).into_response()
+}
+
+/// What a request for a model is answered with that is not here.
+fn no_such_model(script: &Script, request: &Value) -> Option<Response> {
+    let model = request["model"].as_str()?;
+    let is_here = model == "fake" || script.adapters.borrow().contains(model);
+    (!is_here)
+        .then(|| refused(StatusCode::NOT_FOUND, Some("model_not_found"), &format!("the model {model} is not here")))
+}
+
+async fn load_adapter(State(script): State<Arc<Script>>, Json(request): Json<LoadAdapterRequest>) -> Response {
+    let LoadAdapterRequest { lora_name, lora_path, load_inplace } = request;
+    script.loads.send_modify(|loads| loads.push((lora_name.clone(), lora_path)));
+    if let Some(why) = &*script.refusal.lock().unwrap() {
+        return refused(StatusCode::BAD_REQUEST, None, why);
+    }
+    if !load_inplace && script.adapters.borrow().contains(&lora_name) {
+        return refused(StatusCode::BAD_REQUEST, None, "there is one of that name");
+    }
+    script.adapters.send_modify(|adapters| {
+        adapters.insert(lora_name.clone());
+    });
+    Json(json!({ "id": lora_name, "object": "model", "created": 1, "owned_by": "groupchat" })).into_response()
+}
+
+async fn unload_adapter(State(script): State<Arc<Script>>, Json(request): Json<UnloadAdapterRequest>) -> Response {
+    if !script.adapters.borrow().contains(&request.lora_name) {
+        return refused(StatusCode::BAD_REQUEST, None, "there is no such adapter");
+    }
+    script.adapters.send_modify(|adapters| {
+        adapters.remove(&request.lora_name);
+    });
+    Json(json!({ "id": request.lora_name, "object": "model", "created": 1, "owned_by": "groupchat" })).into_response()
 }
 
 /// Counts what its client gave up.
@@ -161,6 +236,10 @@ async fn prefill(State(script): State<Arc<Script>>, Json(request): Json<Value>) 
     if status == 404 {
         return (StatusCode::NOT_FOUND, "404 page not found").into_response();
     }
+    if let Some(refusal) = no_such_model(&script, &request) {
+        return refusal;
+    }
+    script.prefilled_with.lock().unwrap().push(request["model"].as_str().map(str::to_owned));
     let mut prefilling = Prefilling(&script, false);
     script.prefills.send_modify(|prefills| prefills.push(prompt_of(&request)));
     script.prefill_gate.subscribe().wait_for(|open| *open).await.unwrap();
@@ -180,6 +259,9 @@ async fn complete(State(script): State<Arc<Script>>, Json(request): Json<Value>)
         assert_eq!(request["cache_prompt"], true, "nobody asks for replies of one token");
         script.prefills.send_modify(|prefills| prefills.push(prompt));
         return Json(json!({ "choices": [{ "message": { "role": "assistant", "content": "x" } }] })).into_response();
+    }
+    if let Some(refusal) = no_such_model(&script, &request) {
+        return refusal;
     }
     *script.request.lock().unwrap() = request;
     let waiting = script.given_up.clone().drop_guard();

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 #![allow(clippy::disallowed_methods, reason = "what is posted here carries the time of the test")]
 
+mod adapters;
 mod comings_and_goings;
 mod commands;
 mod conversation;

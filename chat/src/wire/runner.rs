@@ -43,6 +43,9 @@ pub struct ScoreRequest {
     pub prompt: Option<String>,
     /// What may follow.
     pub continuations: Vec<String>,
+    /// Whether the turn ends after each continuation: its end is judged too, as the last token. Only with `messages`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_of_turn: bool,
     /// As in [`super::DrawOptions`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_cache_key: Option<String>,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chat::Piece;
+
 use super::{
     ContextMemory, Engine,
     active::{Active, Aim, Stage},
@@ -90,7 +92,10 @@ impl Engine<'_> {
         match task {
             Task::Prefill { .. } => Ok(Aim::Prefill),
             Task::Draw { draw, .. } => self.answer(draw, prompt).map(|answer| Aim::Answer(Box::new(answer))),
-            Task::Score { continuations, .. } => self.score(continuations, prompt.len()).map(Aim::Score),
+            Task::Score { continuations, end_of_turn, .. } => {
+                let end: &[Piece<'_>] = if *end_of_turn { &[turns::END] } else { &[] };
+                self.score(continuations, end, prompt.len()).map(Aim::Score)
+            }
         }
     }
 
@@ -109,12 +114,12 @@ impl Engine<'_> {
         Ok(Answer::new(sampler, grammar, vocabulary, draw.stops.clone(), limit))
     }
 
-    fn score(&self, continuations: &[String], prompt: usize) -> Result<Score, Refusal> {
+    fn score(&self, continuations: &[String], end: &[Piece<'_>], prompt: usize) -> Result<Score, Refusal> {
         if continuations.is_empty() || continuations.len() > MAX_CONTINUATIONS {
             let sentence = format!("1 to {MAX_CONTINUATIONS} continuations are judged, not {}", continuations.len());
             return Err(Refusal::new("continuations", sentence));
         }
-        let tokens = continuations.iter().map(|text| self.model.tokens(&[chat::Piece::Text(text)]));
+        let tokens = continuations.iter().map(|text| self.model.tokens(&[&[Piece::Text(text)], end].concat()));
         let tokens: Vec<Vec<TokenId>> = tokens.collect();
         if tokens.iter().any(Vec::is_empty) {
             return Err(Refusal::new("continuations", "a continuation is empty"));

@@ -61,7 +61,7 @@ fn ends_with(context: u32, tasks: Vec<Task>, mut late: impl FnMut(&Engine<'_>) -
 /// A prompt and continuations of so many tokens each.
 fn score(prompt: usize, continuations: &[usize]) -> Task {
     let continuations = continuations.iter().map(|&length| "q".repeat(length)).collect();
-    Task::Score { prompt: Prompt::Raw("q".repeat(prompt)), continuations }
+    Task::Score { prompt: Prompt::Raw("q".repeat(prompt)), continuations, end_of_turn: false }
 }
 
 /// How many tokens were judged of each continuation, where all goes well.
@@ -133,7 +133,7 @@ fn task() -> impl Strategy<Value = Task> {
         1 => draw(&prompt, &format!("{{\"max_tokens\":{limit}}}")),
         _ => {
             let continuations = continuations.into_iter().map(|length| "q".repeat(length)).collect();
-            Task::Score { prompt: Prompt::Raw(prompt), continuations }
+            Task::Score { prompt: Prompt::Raw(prompt), continuations, end_of_turn: false }
         }
     })
 }

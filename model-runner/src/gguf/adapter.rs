@@ -44,6 +44,8 @@ pub struct AdapterHeader {
     pub prompt_version: Option<u32>,
     /// The SHA-256 of the model's file that it was trained on, where our training wrote it.
     pub base_sha256: Option<String>,
+    /// Whom it was trained on, where our training wrote it: a JSON array of `{"id": 3, "name": "Ada"}`.
+    pub members: Option<String>,
 }
 
 impl AdapterHeader {
@@ -74,6 +76,7 @@ impl AdapterHeader {
             pairs: ranks.len(),
             prompt_version: facts.number("groupchat.prompt_version"),
             base_sha256: facts.text("groupchat.base_sha256").map(str::to_owned),
+            members: facts.text("groupchat.members").map(str::to_owned),
         })
     }
 }
@@ -174,7 +177,7 @@ mod tests {
         check(
             &adapter.to_bytes(),
             expect![[
-                r#"AdapterHeader { architecture: "qwen3", name: Some("tiny-adapter-1"), rank: 4, alpha: 8.0, pairs: 14, prompt_version: Some(3), base_sha256: Some("abababababababababababababababababababababababababababababababab") }"#
+                r#"AdapterHeader { architecture: "qwen3", name: Some("tiny-adapter-1"), rank: 4, alpha: 8.0, pairs: 14, prompt_version: Some(3), base_sha256: Some("abababababababababababababababababababababababababababababababab"), members: None }"#
             ]],
         );
     }

@@ -103,6 +103,7 @@ fn is_kept(key: &str) -> bool {
             | "general.name"
             | "adapter.type"
             | "groupchat.base_sha256"
+            | "groupchat.members"
             | "tokenizer.ggml.model"
     ) || key.ends_with(".rope.scaling.type")
 }

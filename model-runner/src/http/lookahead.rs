@@ -43,6 +43,9 @@ pub(super) async fn score(
     let request: ScoreRequest = parse(&headers, body)?;
     let prompt = match (request.messages, request.prompt) {
         (Some(messages), None) => Prompt::Chat(messages),
+        (None, Some(_)) if request.end_of_turn => {
+            return Err(ApiError::wrong_field("end_of_turn", "a prompt has no turns; give messages, or leave it out"));
+        }
         (None, Some(prompt)) => Prompt::Raw(prompt),
         _ => return Err(ApiError::wrong_field("messages", "give either messages or a prompt")),
     };
@@ -52,7 +55,7 @@ pub(super) async fn score(
         urgency: urgency(request.priority),
         timeout: request.timeout,
     };
-    let task = Task::Score { prompt, continuations: request.continuations };
+    let task = Task::Score { prompt, continuations: request.continuations, end_of_turn: request.end_of_turn };
     let mut answering = runner.submit(&asked, task).await?;
     let (logprobs, usage) = match answering.next(&runner).await? {
         Event::Scored { logprobs, usage } => (logprobs, usage),

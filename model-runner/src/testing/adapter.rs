@@ -24,6 +24,8 @@ pub struct TinyAdapter {
     pub prompt_version: Option<u32>,
     /// The SHA-256 that the file claims its model to have.
     pub base_sha256: Option<String>,
+    /// Whom the file claims to be trained on, as JSON.
+    pub members: Option<String>,
 }
 
 impl Default for TinyAdapter {
@@ -36,6 +38,7 @@ impl Default for TinyAdapter {
             architecture: "qwen3".to_owned(),
             prompt_version: None,
             base_sha256: None,
+            members: None,
         }
     }
 }
@@ -61,6 +64,9 @@ impl TinyAdapter {
         }
         if let Some(sha256) = &self.base_sha256 {
             writer.text("groupchat.base_sha256", sha256);
+        }
+        if let Some(members) = &self.members {
+            writer.text("groupchat.members", members);
         }
         self.put_pairs(&mut writer);
         writer.into_bytes()
