@@ -56,7 +56,7 @@ impl Default for Recipe {
             rope_base: 1e4,
             epsilon: 1e-6,
         };
-        Self { shape, steps: 3000, sittings: 24, seed: 1 }
+        Self { shape, steps: 2400, sittings: 12, seed: 1 }
     }
 }
 

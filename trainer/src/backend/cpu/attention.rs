@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::{
-    elementwise::exp,
+    elementwise::{add_part, softmax, softmax_backward},
     product::{Columns, Operand, Target, Threads, multiply},
 };
 use crate::packing::{Packed, Segment};
@@ -89,7 +89,7 @@ impl Sight {
         let mut at = 0;
         for &(first, count) in &self.ranges {
             let part = &gathered[at * size..(at + count) * size];
-            into[first * size..(first + count) * size].iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+            add_part(&mut into[first * size..(first + count) * size], part);
             at += count;
         }
     }
@@ -106,13 +106,7 @@ impl Sight {
     fn softmax(&self, scores: &mut [f32]) {
         for (i, row) in scores.chunks_mut(self.seen()).enumerate() {
             let (visible, hidden) = row.split_at_mut(self.above + i + 1);
-            let greatest = visible.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut sum = 0.0;
-            for x in visible.iter_mut() {
-                *x = exp(*x - greatest);
-                sum += *x;
-            }
-            visible.iter_mut().for_each(|x| *x /= sum);
+            softmax(visible);
             hidden.fill(0.0);
         }
     }
@@ -122,8 +116,7 @@ impl Sight {
         let seen = self.seen();
         for (i, (p, g)) in probabilities.chunks(seen).zip(gradient.chunks_mut(seen)).enumerate() {
             let visible = self.above + i + 1;
-            let dot: f32 = p[..visible].iter().zip(&g[..visible]).map(|(p, g)| p * g).sum();
-            p[..visible].iter().zip(&mut g[..visible]).for_each(|(p, g)| *g = p * (*g - dot) * scale);
+            softmax_backward(&p[..visible], &mut g[..visible], scale);
             g[visible..].fill(0.0);
         }
     }
