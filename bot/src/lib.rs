@@ -21,6 +21,7 @@ pub mod quotas;
 pub mod reactions;
 mod room;
 pub mod runner;
+pub mod training;
 pub mod voice;
 
 pub use app::{App, AppOptions, Outcome, RoomView};

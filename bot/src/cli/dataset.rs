@@ -85,7 +85,7 @@ impl DatasetArgs {
 }
 
 /// The community that is meant: the named one, or the only one that has a history.
-async fn chosen(store: &Store, named: Option<&str>) -> anyhow::Result<Community> {
+pub(super) async fn chosen(store: &Store, named: Option<&str>) -> anyhow::Result<Community> {
     let mut all = store.communities_with_history().await.context("cannot read which communities there are")?;
     if all.is_empty() {
         bail!("the history is empty; `groupchat import` reads one");
@@ -113,7 +113,7 @@ fn listed(community: &Community) -> String {
 }
 
 /// Makes the dataset with a counter on standard error.
-async fn with_progress(store: &Store, order: Order<'_>) -> anyhow::Result<Report> {
+pub(super) async fn with_progress(store: &Store, order: Order<'_>) -> anyhow::Result<Report> {
     let bar = ProgressBar::no_length();
     let style = ProgressStyle::with_template("reading the history: {human_pos} messages {per_sec}")
         .context("the progress bar's template is wrong")?;

@@ -10,6 +10,7 @@ mod model;
 mod offer;
 mod run;
 mod serve;
+mod train;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -37,6 +38,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Make training rows of the history.
     Dataset(dataset::DatasetArgs),
+    /// Train an adapter that sounds like a group, on this machine.
+    Train(train::TrainArgs),
     /// Fetch, check and list models.
     Model(model::ModelArgs),
     /// Say what is wrong with a set-up, and how to mend it.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => with_runtime(done(doctor::run(args))),
         Command::Model(args) => with_runtime(done(model::run(args))),
         Command::Dataset(args) => with_runtime(done(dataset::run(args))),
+        Command::Train(args) => with_runtime(done(train::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),
     };
     result.unwrap_or_else(|error| {

@@ -26,6 +26,7 @@ use crate::{
     gguf::Base,
     lora,
     rows::{self, Tokenised},
+    shape::Shape,
     tokens::Tokeniser,
 };
 
@@ -138,11 +139,11 @@ impl Training {
     ///
     /// # Errors
     /// Where base, rows or options do not do.
-    pub fn new(job: Job, change: impl FnOnce(&mut Options)) -> Result<Self> {
+    pub fn new(job: Job, change: impl FnOnce(&Shape, &mut Options)) -> Result<Self> {
         let base = Base::open(&job.base)?;
         let tokeniser = Tokeniser::read(base.file(), base.shape().family)?;
         let mut options = Options::for_shape(base.shape());
-        change(&mut options);
+        change(base.shape(), &mut options);
         options.check(base.shape())?;
         let prepared = prepare(&job.dataset, &tokeniser, options.longest)?;
         let plan = Plan::new(&prepared, &options, base.shape(), base.weight_bytes());
