@@ -12,6 +12,7 @@ pub mod community;
 pub mod config;
 pub mod director;
 pub mod doctor;
+pub mod eval;
 pub mod event;
 pub mod import;
 pub mod models;

@@ -116,11 +116,14 @@ async fn what_learned_from_a_member_who_withdraws_is_served_no_longer() {
 async fn a_stale_adapter_is_not_served_by_the_next_start_either() {
     let (bot, shelf) = (BotTester::with_cast().await, Shelf::new());
     shelf.register(&bot, "crew", 1, &["Bo"]).await;
-    assert!(bot.command("Bo", "/consent no").await.done);
+    bot.until(async || speaks_with(&bot, "Ada").await == json!(model(&bot, "crew"))).await;
     bot.stop().await;
+    // While nobody was there to hear of it.
+    let bo = bot.store.find_members(bot.room.community, "bo").await.unwrap()[0].id;
+    bot.store.set_consent(bo, chat::Consent::Refused, Utc::now()).await.unwrap();
     let bot = bot.restart().await;
     assert_eq!(speaks_with(&bot, "Ada").await, Value::Null);
-    bot.runner.offers(&[]).await;
+    bot.soon(bot.runner.offers(&[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +167,7 @@ async fn a_server_that_is_not_ours_hears_nothing_of_adapters() {
     shelf.register(&bot, "crew", 1, &["Ada"]).await;
     bot.command("Dora", "/summon Ada").await;
     assert_eq!(speaks_with(&bot, "Ada").await, Value::Null);
-    bot.runner.offers(&[]).await;
+    bot.soon(bot.runner.offers(&[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +181,12 @@ async fn what_is_no_adapter_is_not_registered() {
         let registered = register(&bot.store, bot.room.community, name, file, members, Utc::now()).await;
         format!("{:#}", registered.unwrap_err()).replace(&shelf.folder.path().display().to_string(), "FOLDER")
     };
-    expect_test::expect![[""]].assert_eq(
+    expect_test::expect![[r#"
+        there is no FOLDER/none.gguf; give the adapter's file: No such file or directory (os error 2)
+        cannot use FOLDER/model.gguf as an adapter: it is a GGUF file of type "model", not a LoRA adapter; give the adapter that training wrote
+        "a/b" is no name for an adapter; give one of 1 to 64 bytes without a slash
+        it is not known whom FOLDER/1.gguf was trained on; say it with --members-of
+        the adapter was trained on people who are no members of this community; choose theirs with --community"#]].assert_eq(
         &[
             register("crew", &shelf.folder.path().join("none.gguf"), &[ada]).await,
             register("crew", &model, &[ada]).await,
