@@ -9,7 +9,7 @@ use model_runner::testing::TinyAdapter;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::tester::{BotTester, Setup};
+use super::tester::{BotTester, Setup, no_limits};
 
 /// Adapters in files, which a bot is told of.
 struct Shelf {
@@ -48,16 +48,24 @@ fn model(bot: &BotTester, name: &str) -> String {
     format!("{name}@{}", bot.room.community)
 }
 
+/// A bot whose personas speak when they are asked to and not else.
+async fn quiet_bot() -> BotTester {
+    let bot = BotTester::set_up(Setup { limits: no_limits(), ..Setup::default() }).await;
+    bot.command("Dora", "/pace off").await;
+    bot
+}
+
 /// What the next reply of a persona is drawn with.
 async fn speaks_with(bot: &BotTester, name: &str) -> Value {
-    bot.says("Dora", &format!("{name}?")).await;
+    bot.command("Dora", &format!("/speaker {name}")).await;
+    bot.command("Dora", "/more").await;
     bot.next_by(name).await;
     bot.runner.request()["model"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_is_loaded_before_the_first_request_and_named_in_each() {
-    let (bot, shelf) = (BotTester::new().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     shelf.register(&bot, "crew", 1, &["Ada", "Bo"]).await;
     bot.command("Dora", "/summon Ada Bo").await;
     assert_eq!(speaks_with(&bot, "Ada").await, json!(model(&bot, "crew")));
@@ -70,7 +78,8 @@ async fn an_adapter_is_loaded_before_the_first_request_and_named_in_each() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_bot_speaks_with_what_is_registered_and_with_each_new_version() {
-    let (bot, shelf) = (BotTester::with_cast().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
+    bot.command("Dora", "/summon Ada Bo").await;
     assert_eq!(speaks_with(&bot, "Ada").await, Value::Null);
     shelf.register(&bot, "crew", 1, &["Ada", "Bo"]).await;
     bot.soon(bot.runner.offers(&[&model(&bot, "crew")])).await;
@@ -97,7 +106,8 @@ async fn a_running_bot_speaks_with_what_is_registered_and_with_each_new_version(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_learned_from_a_member_who_withdraws_is_served_no_longer() {
     for withdrawal in ["/consent no", "/forgetme confirm"] {
-        let (bot, shelf) = (BotTester::with_cast().await, Shelf::new());
+        let (bot, shelf) = (quiet_bot().await, Shelf::new());
+        bot.command("Dora", "/summon Ada Bo").await;
         shelf.register(&bot, "crew", 1, &["Ada", "Bo"]).await;
         bot.until(async || speaks_with(&bot, "Ada").await == json!(model(&bot, "crew"))).await;
         assert!(bot.command("Bo", withdrawal).await.done);
@@ -114,7 +124,8 @@ async fn what_learned_from_a_member_who_withdraws_is_served_no_longer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_adapter_is_not_served_by_the_next_start_either() {
-    let (bot, shelf) = (BotTester::with_cast().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
+    bot.command("Dora", "/summon Ada Bo").await;
     shelf.register(&bot, "crew", 1, &["Bo"]).await;
     bot.until(async || speaks_with(&bot, "Ada").await == json!(model(&bot, "crew"))).await;
     bot.stop().await;
@@ -128,7 +139,7 @@ async fn a_stale_adapter_is_not_served_by_the_next_start_either() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_runner_refuses_an_adapter_the_base_speaks() {
-    let (bot, shelf) = (BotTester::new().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     bot.runner.refuses_adapters("the adapter was trained on another file");
     shelf.register(&bot, "crew", 1, &["Ada"]).await;
     bot.command("Dora", "/summon Ada Bo").await;
@@ -139,7 +150,7 @@ async fn where_the_runner_refuses_an_adapter_the_base_speaks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_whose_file_is_gone_is_left_out() {
-    let (bot, shelf) = (BotTester::new().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     shelf.register(&bot, "crew", 1, &["Ada"]).await;
     std::fs::remove_file(shelf.folder.path().join("1.gguf")).unwrap();
     bot.command("Dora", "/summon Ada").await;
@@ -148,21 +159,18 @@ async fn an_adapter_whose_file_is_gone_is_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_that_the_runner_lost_is_loaded_again_under_the_reply() {
-    let (bot, shelf) = (BotTester::new().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     shelf.register(&bot, "crew", 1, &["Ada"]).await;
     bot.command("Dora", "/summon Ada").await;
     assert_eq!(speaks_with(&bot, "Ada").await, json!(model(&bot, "crew")));
-    bot.command("Dora", "/pace off").await;
     bot.runner.loses_adapters();
-    bot.command("Dora", "/more").await;
-    bot.next_by("Ada").await;
-    assert_eq!(bot.runner.request()["model"], json!(model(&bot, "crew")));
+    assert_eq!(speaks_with(&bot, "Ada").await, json!(model(&bot, "crew")));
     assert_eq!(bot.runner.has_loaded(2).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_ours_hears_nothing_of_adapters() {
-    let (bot, shelf) = (BotTester::set_up(Setup::default()).await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     bot.runner.is_foreign();
     shelf.register(&bot, "crew", 1, &["Ada"]).await;
     bot.command("Dora", "/summon Ada").await;
@@ -172,7 +180,7 @@ async fn a_server_that_is_not_ours_hears_nothing_of_adapters() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_adapter_is_not_registered() {
-    let (bot, shelf) = (BotTester::new().await, Shelf::new());
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
     let ada = bot.store.find_members(bot.room.community, "ada").await.unwrap()[0].id;
     let model = shelf.folder.path().join("model.gguf");
     model_runner::testing::TinyModel::default().write(&model).unwrap();
