@@ -19,7 +19,7 @@ use dashmap::DashMap;
 use store::{Adapter, Store};
 
 use self::choice::{Choice, choose};
-pub use self::register::register;
+pub use self::register::{read_header, register};
 use crate::runner::{RunnerClient, RunnerError};
 
 /// What is said once an adapter.

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use chat::MemberId;
 use clap::{Args, Subcommand};
-use model_runner::AdapterHeader;
 use store::{Adapter, Community, Store};
 
 use super::{ConfigArgs, database::Database, import::data_folder, start_logging};
 use crate::{
     Clock,
-    adapters::register,
+    adapters::{read_header, register},
     eval::dataset::{Person, people_of},
 };
 
@@ -148,7 +147,7 @@ async fn use_file(store: &Store, args: &UseArgs) -> anyhow::Result<()> {
 
 /// Whom an adapter learned from, as its file says.
 fn people_in(file: &Path) -> anyhow::Result<Vec<Person>> {
-    let header = AdapterHeader::read(file).with_context(|| format!("cannot use {} as an adapter", file.display()))?;
+    let header = read_header(file)?;
     let members = header.members.with_context(|| {
         format!("{} does not say whom it was trained on; say it with --members-of DATASET", file.display())
     })?;

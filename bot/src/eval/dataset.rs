@@ -1,6 +1,7 @@
 //! What is measured: the rows of a dataset's folder, as `groupchat dataset` writes it.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{BufRead, BufReader},
     path::Path,
@@ -112,7 +113,7 @@ fn is_said_by(row: &Row, member: MemberId) -> bool {
 pub fn people_of(folder: &Path) -> anyhow::Result<Vec<Person>> {
     let file = folder.join("report.json");
     let text = fs::read_to_string(&file).with_context(|| no_dataset(folder))?;
-    let report: Report = serde_json::from_str(&text).with_context(|| damaged(&file))?;
+    let report: Report = serde_json::from_str(&text).with_context(|| damaged(&file.display()))?;
     Ok(report.members)
 }
 
@@ -121,9 +122,9 @@ fn read_split(folder: &Path, split: &str) -> anyhow::Result<Vec<Row>> {
     let reader = BufReader::new(File::open(&file).with_context(|| no_dataset(folder))?);
     let mut rows = Vec::new();
     for (index, line) in reader.lines().enumerate() {
-        let line = line.with_context(|| damaged(&file))?;
-        let row: Filed =
-            serde_json::from_str(&line).with_context(|| format!("{}, line {}", damaged(&file), index + 1))?;
+        let line = line.with_context(|| damaged(&file.display()))?;
+        let place = || format!("{}, line {},", file.display(), index + 1);
+        let row: Filed = serde_json::from_str(&line).with_context(|| damaged(&place()))?;
         rows.push(row.into());
     }
     ensure!(
@@ -138,8 +139,8 @@ fn no_dataset(folder: &Path) -> String {
     format!("there is no dataset in {}; `groupchat dataset` makes one", folder.display())
 }
 
-fn damaged(file: &Path) -> String {
-    format!("{} is not as `groupchat dataset` writes it; make the dataset again", file.display())
+fn damaged(what: &dyn fmt::Display) -> String {
+    format!("{what} is not as `groupchat dataset` writes it; make the dataset again")
 }
 
 impl From<Filed> for Row {
@@ -203,7 +204,7 @@ mod tests {
             "{}",
             "test",
             expect![
-                "DIR/chatml/test.jsonl is not as `groupchat dataset` writes it; make the dataset again, line 1: missing field `messages` at line 1 column 2"
+                "DIR/chatml/test.jsonl, line 1, is not as `groupchat dataset` writes it; make the dataset again: missing field `messages` at line 1 column 2"
             ],
         );
         check(

@@ -34,6 +34,9 @@ pub use self::{
 /// To how many prompts replies are drawn.
 const DRAWN: usize = 100;
 
+/// From how many replies on an interval says something: of a single one all resamples are the same.
+const ENOUGH_REPLIES: u64 = 20;
+
 /// How it is measured.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -202,6 +205,7 @@ impl Figures<'_> {
 }
 
 fn better_for(members: &[MemberBits], adapter: usize) -> BetterFor {
-    let better = members.iter().filter(|member| member.adapters[adapter].gain.low > 0.0).count();
+    let is_better = |member: &&MemberBits| member.replies >= ENOUGH_REPLIES && member.adapters[adapter].gain.low > 0.0;
+    let better = members.iter().filter(is_better).count();
     BetterFor { members: better as u64, of: members.len() as u64 }
 }

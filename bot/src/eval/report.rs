@@ -87,7 +87,7 @@ pub struct AdapterBits {
 /// For how many members an adapter is better than the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BetterFor {
-    /// Those whose whole interval of the gain is above 0.
+    /// Those of at least 20 replies whose whole interval of the gain is above 0.
     pub members: u64,
     /// All.
     pub of: u64,
@@ -133,12 +133,12 @@ impl fmt::Display for Report {
         }
         let Rows { train, held_out, beyond_limit, replies, turns, skipped } = &self.rows;
         writeln!(f, "rows: {train} learned from, {held_out} in the split {}; of those", self.split)?;
-        writeln!(f, "  {replies} replies and {turns} next speakers were judged")?;
+        writeln!(f, "  {replies} replies and {turns} next speakers judged")?;
         if *beyond_limit > 0 {
-            writeln!(f, "  {beyond_limit} are beyond the limit")?;
+            writeln!(f, "  {beyond_limit} beyond the limit")?;
         }
         for (why, rows) in skipped {
-            writeln!(f, "  {rows} were left out: {why}")?;
+            writeln!(f, "  {rows} left out: {why}")?;
         }
         self.write_bits(f)?;
         self.write_next_speaker(f)?;

@@ -117,7 +117,11 @@ async fn models() -> Models {
 }
 
 async fn report(limit: Option<usize>) -> Report {
-    let dataset = Dataset { train: rows(&TRAIN), held_out: rows(&TEST) };
+    report_of(&TEST, limit).await
+}
+
+async fn report_of(test: &[(i32, &str, &str)], limit: Option<usize>) -> Report {
+    let dataset = Dataset { train: rows(&TRAIN), held_out: rows(test) };
     let settings = Settings { split: "test".to_owned(), limit, seed: 7 };
     evaluate(&models().await, &dataset, &settings, &Silent).await.unwrap()
 }
@@ -129,15 +133,15 @@ async fn figures_that_can_be_computed_by_hand() {
         base: tiny
         adapter 1: crew.gguf
         rows: 12 learned from, 8 in the split test; of those
-          3 replies and 4 next speakers were judged
-          1 were left out: the model runner refused it
+          3 replies and 4 next speakers judged
+          1 left out: the model runner refused it
 
         bits per character of held-out replies (fewer are better; 95 % interval)
         MEMBER  REPLIES  MARKOV                  BASE                    ADAPTER 1               AS ANOTHER MEMBER       BETTER THAN THE BASE BY
         Ada     2        3.080 (1.871 to 4.579)  4.000 (4.000 to 4.000)  2.000 (2.000 to 2.000)  3.000 (3.000 to 3.000)  2.000 (2.000 to 2.000)
         Bo      1        2.468 (2.468 to 2.468)  4.000 (4.000 to 4.000)  2.000 (2.000 to 2.000)  3.000 (3.000 to 3.000)  2.000 (2.000 to 2.000)
         all     3        2.958 (1.871 to 4.579)  4.000 (4.000 to 4.000)  2.000 (2.000 to 2.000)  3.000 (3.000 to 3.000)  2.000 (2.000 to 2.000)
-        adapter 1 is better than the base beyond doubt for 2 of 2 members, for every member
+        adapter 1 is better than the base beyond doubt for 0 of 2 members
 
         who speaks next, guessed from 3 (more is better)
         by chance            33.3 %
@@ -177,6 +181,13 @@ async fn the_same_seed_gives_the_same_report_and_a_limit_leaves_rows_out() {
     assert_eq!(report(None).await, report(None).await);
     let limited = report(Some(2)).await;
     assert_eq!((limited.rows.beyond_limit, limited.rows.replies, limited.rows.turns), (4, 2, 2));
+}
+
+#[tokio::test]
+async fn nothing_is_beyond_doubt_by_a_few_replies() {
+    // Ten times the same: 20 replies of Ada's, 10 of Bo's.
+    let report = report_of(&TEST.repeat(10), None).await;
+    assert_eq!(report.better_for, [BetterFor { members: 1, of: 2 }]);
 }
 
 #[tokio::test]

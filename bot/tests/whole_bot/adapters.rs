@@ -51,7 +51,7 @@ fn model(bot: &BotTester, name: &str) -> String {
 /// A bot whose personas speak when they are asked to and not else.
 async fn quiet_bot() -> BotTester {
     let bot = BotTester::set_up(Setup { limits: no_limits(), ..Setup::default() }).await;
-    bot.command("Dora", "/pace off").await;
+    assert!(bot.command("Dora", "/pace 0 0 0").await.done);
     bot
 }
 
