@@ -94,6 +94,10 @@ async fn a_model_and_an_adapter_are_measured_as_they_are_served() {
     // The Markov voice has heard nearly the same.
     assert!(all["markov"]["value"].as_f64().unwrap() < 1.0, "{all}");
     assert_eq!(report["next_speaker"]["candidates"], 3);
+
+    let again = ["--model", "tiny.gguf", "--adapter", "crew.gguf", "--adapter", "crew.gguf", "--json", "b.json"];
+    assert!(bench.run(&again).await.status.success());
+    assert_eq!(fs::read_to_string(bench.file("b.json")).unwrap(), fs::read_to_string(bench.file("a.json")).unwrap());
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use bot::adapters::register;
+use bot::{
+    adapters::{Adapters, register},
+    runner::RunnerClient,
+};
 use chat::{AdapterId, MemberId};
 use chrono::{TimeDelta, Utc};
 use model_runner::testing::TinyAdapter;
@@ -166,6 +169,24 @@ async fn an_adapter_that_the_runner_lost_is_loaded_again_under_the_reply() {
     bot.runner.loses_adapters();
     assert_eq!(speaks_with(&bot, "Ada").await, json!(model(&bot, "crew")));
     assert_eq!(bot.runner.has_loaded(2).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_life_of_a_runner_is_told_once() {
+    let (bot, shelf) = (quiet_bot().await, Shelf::new());
+    shelf.register(&bot, "crew", 1, &["Ada"]).await;
+    let adapters = Adapters::new(bot.store.clone());
+    let community = bot.room.community;
+    for life in 1..=2 {
+        let runner = RunnerClient::new(&bot.runner.url, None, None).unwrap();
+        for _ in 0..2 {
+            let client = adapters.client_for(&runner, community).await;
+            assert_eq!(client.model_name(), model(&bot, "crew"));
+        }
+        assert_eq!(bot.runner.has_loaded(life).await.len(), life);
+        assert_eq!(adapters.name(&runner, community).as_deref(), Some("crew"));
+        bot.runner.loses_adapters();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
