@@ -13,6 +13,7 @@ pub mod config;
 pub mod dataset;
 pub mod director;
 pub mod doctor;
+pub mod eval;
 pub mod event;
 pub mod import;
 pub mod models;

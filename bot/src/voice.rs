@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat::{CommunityId, Message, Persona, RoomId, RoomSettings, ScriptSet, prompt};
+use chat::{CommunityId, Message, Persona, RoomId, RoomSettings, Sampling, ScriptSet, prompt};
 use rand::Rng;
 use tokio::{
     sync::{Semaphore, watch},
@@ -156,18 +156,13 @@ impl Voice {
         };
         let lines: Vec<_> = request.window.iter().map(|m| prompt::Line::new(&m.author_name, &m.text)).collect();
         let prompt = prompt::reply(&lines, request.settings.topic.as_deref(), &request.persona.name);
-        let draw = Draw {
-            sampling: request.settings.sampling,
-            max_tokens: MAX_TOKENS,
-            seed: rng.random(),
-            stop: vec!["\n".to_owned()],
-            extras: Extras {
-                room: Some(cache_key(request.room)),
-                priority: request.priority,
-                scripts: request.scripts.clone(),
-                no_urls: true,
-            },
+        let extras = Extras {
+            room: Some(cache_key(request.room)),
+            priority: request.priority,
+            scripts: request.scripts.clone(),
+            no_urls: true,
         };
+        let draw = draw_line(request.settings.sampling, rng.random(), extras);
         let community = knowledge.community();
         let first = match self.for_community(client.clone(), community).await.complete(&prompt, &draw).await {
             Ok(text) => return Some(text),
@@ -216,6 +211,11 @@ impl Voice {
         }
         self.client()
     }
+}
+
+/// How a reply is drawn: one line of bounded length.
+pub(crate) fn draw_line(sampling: Sampling, seed: u64, extras: Extras) -> Draw {
+    Draw { sampling, max_tokens: MAX_TOKENS, seed, stop: vec!["\n".to_owned()], extras }
 }
 
 /// What a room is called towards the runner.

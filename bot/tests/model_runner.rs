@@ -14,7 +14,7 @@ use axum::{
 };
 use bot::runner::{Draw, Extras, RunnerClient, RunnerError, RunnerOptions, RunnerProcess};
 use chat::Sampling;
-use model_runner::testing::TinyModel;
+use model_runner::testing::{TinyAdapter, TinyModel};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -109,6 +109,31 @@ async fn a_killed_child_is_started_again_and_answers_the_same() {
 
     let client = supervised.client().await;
     assert_eq!(client.complete("hello", &draw()).await.unwrap(), answer);
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn the_child_offers_adapters_and_judges_what_is_said() {
+    let mut supervised = Supervised::start(&TinyModel::default().to_bytes());
+    let client = supervised.client().await;
+    let file = supervised.folder.path().join("crew.gguf");
+    TinyAdapter { scale: 3.0, ..TinyAdapter::default() }.write(&file).unwrap();
+    client.load_adapter("crew@1", &file).await.unwrap();
+    let offered: Vec<String> = client.models().await.unwrap().into_iter().map(|model| model.id).collect();
+    assert_eq!(offered, ["tiny", "crew@1"]);
+
+    let adapted = client.with_model("crew@1");
+    assert!(adapted.is_of_the_same_server(&client));
+    assert_ne!(adapted.complete("hello", &draw()).await.unwrap(), client.complete("hello", &draw()).await.unwrap());
+    let judged =
+        [client.judge("hello", &["yes", "no"]).await.unwrap(), adapted.judge("hello", &["yes", ""]).await.unwrap()];
+    assert!(judged.iter().flatten().all(|logprob| *logprob < 0.0) && judged[0][0] != judged[1][0], "{judged:?}");
+
+    client.unload_adapter("crew@1").await.unwrap();
+    let error = adapted.complete("hello", &draw()).await.unwrap_err();
+    assert!(matches!(error, RunnerError::NoSuchModel { .. }), "{error:?}");
+    let error = client.load_adapter("crew@1", Path::new("/nowhere/crew.gguf")).await.unwrap_err();
+    assert!(matches!(&error, RunnerError::Rejected { sentence } if sentence.contains("cannot be read")), "{error:?}");
     supervised.stop().await;
 }
 

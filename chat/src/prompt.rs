@@ -28,6 +28,16 @@ pub struct Line {
 }
 
 impl Line {
+    /// What its author is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its author wrote.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// A line from what a member is called and wrote; both are sanitised here, so that no line can be anything else.
     pub fn new(name: &str, text: &str) -> Self {
         Self { name: sanitise::name(name), text: sanitise::text(text) }
@@ -57,7 +67,30 @@ pub fn prefix(lines: &[Line]) -> String {
 
 /// The user turn that asks for a reply by `speaker`. Name and topic are sanitised here.
 pub fn reply(lines: &[Line], topic: Option<&str>, speaker: &str) -> String {
-    format!("{}{}Respond as {}:", prefix(lines), topic_line(topic), sanitise::name(speaker))
+    format!("{}{}{}", prefix(lines), topic_line(topic), respond_as(speaker))
+}
+
+/// The lines of the window in a prompt that was rendered here; none where it was not.
+pub fn lines_of(prompt: &str) -> Option<Vec<Line>> {
+    let (window, _question) = prompt.strip_prefix(HEAD)?.rsplit_once("\n\n").or_else(|| {
+        // Of an empty window only the empty line is left.
+        Some(("", prompt.strip_prefix(HEAD)?.strip_prefix('\n')?))
+    })?;
+    let read = |line: &str| {
+        let (name, text) = line.split_once(':')?;
+        Some(Line::new(name, text))
+    };
+    window.lines().map(read).collect()
+}
+
+/// A prompt that asks for a reply by `speaker`, asking for one by `other` instead; none where it does not ask for that.
+pub fn ask_another(prompt: &str, speaker: &str, other: &str) -> Option<String> {
+    let question = prompt.strip_suffix(&respond_as(speaker)).filter(|question| question.ends_with('\n'))?;
+    Some(format!("{question}{}", respond_as(other)))
+}
+
+fn respond_as(speaker: &str) -> String {
+    format!("Respond as {}:", sanitise::name(speaker))
 }
 
 /// The user turn that asks who speaks next.
@@ -196,6 +229,20 @@ mod tests {
         {
             assert!(prompt.starts_with(&prefix(&lines)));
         }
+    }
+
+    #[test]
+    fn a_prompt_can_be_read_back_and_asked_of_another() {
+        let lines = window();
+        for prompt in [reply(&lines, None, "Cleo"), reply(&lines, Some("cats"), "Bo"), next_speaker(&lines, Some("x"))]
+        {
+            assert_eq!(lines_of(&prompt).as_ref(), Some(&lines));
+        }
+        assert_eq!(lines_of(&reply(&[], None, "Cleo")), Some(vec![]));
+        assert_eq!(lines_of("who are you"), None);
+        assert_eq!(ask_another(&reply(&lines, None, "Cleo"), "Cleo", "Ada"), Some(reply(&lines, None, "Ada")));
+        assert_eq!(ask_another(&reply(&lines, None, "Cleo"), "Bo", "Ada"), None);
+        assert_eq!(ask_another(&next_speaker(&lines, None), "Cleo", "Ada"), None);
     }
 
     #[test]

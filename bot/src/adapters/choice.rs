@@ -73,13 +73,13 @@ mod tests {
 
     #[test]
     fn the_newest_is_served_that_may_be_and_is_there() {
-        check(&[], expect![""]);
-        check(&["crew a", "crew b", "others b"], expect![""]);
-        check(&["crew gone", "crew b", "others b"], expect![""]);
-        check(&["crew gone", "crew b"], expect![""]);
-        check(&["crew a stale", "crew b", "others b"], expect![""]);
-        check(&["crew a stale", "others a", "more b"], expect![""]);
-        check(&["crew a", "crew a stale"], expect![""]);
-        check(&["crew a stale", "crew a stale"], expect![""]);
+        check(&[], expect!["None stale [] missing []"]);
+        check(&["crew a", "crew b", "others b"], expect!["Some(0) stale [] missing []"]);
+        check(&["crew gone", "crew b", "others b"], expect!["Some(2) stale [] missing [0]"]);
+        check(&["crew gone", "crew b"], expect!["None stale [] missing [0]"]);
+        check(&["crew a stale", "crew b", "others b"], expect!["Some(2) stale [0] missing []"]);
+        check(&["crew a stale", "others a", "more b"], expect!["Some(2) stale [0] missing []"]);
+        check(&["crew a", "crew a stale"], expect!["Some(0) stale [] missing []"]);
+        check(&["crew a stale", "crew a stale"], expect!["None stale [0] missing []"]);
     }
 }

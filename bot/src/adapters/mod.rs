@@ -19,7 +19,7 @@ use dashmap::DashMap;
 use store::{Adapter, Store};
 
 use self::choice::{Choice, choose};
-pub use self::register::register;
+pub use self::register::{read_header, register};
 use crate::runner::{RunnerClient, RunnerError};
 
 /// What is said once an adapter.
@@ -44,8 +44,13 @@ impl Served {
     fn of(adapter: &Adapter) -> Self {
         let Adapter { id, name, community, .. } = adapter;
         // Two communities may call theirs the same.
-        Self { id: *id, name: name.clone(), model: format!("{name}@{community}") }
+        Self { id: *id, name: name.clone(), model: format!("{name}{}", mark(*community)) }
     }
+}
+
+/// How the runner's name of each adapter of a community ends.
+fn mark(community: CommunityId) -> String {
+    format!("@{community}")
 }
 
 /// What was settled for a community with one life of a runner; without an adapter the base speaks.
@@ -163,10 +168,16 @@ impl Adapters {
         let Choice { adapter, stale, missing } = choose(&adapters);
         stale.into_iter().for_each(|adapter| self.say_stale(adapter));
         missing.into_iter().for_each(|adapter| self.say_missing(adapter));
-        let old = desk.settled(runner).and_then(|settled| settled.adapter);
+        let settled = desk.settled(runner);
+        let offered = match &settled {
+            Some(settled) => settled.adapter.iter().map(|adapter| adapter.model.clone()).collect(),
+            None => left_over(runner, community).await,
+        };
+        let old = settled.and_then(|settled| settled.adapter);
         let new = adapter.map(|adapter| (Served::of(adapter), adapter));
         if old.as_ref().map(|old| old.id) == new.as_ref().map(|(new, _)| new.id) {
-            return desk.settle(runner, old);
+            desk.settle(runner, old.clone());
+            return unload(runner, offered, old.as_ref()).await;
         }
         if old.as_ref().is_some_and(|old| !may_be_served(old.id, &adapters)) {
             // No request may name it any more, however long the rest takes.
@@ -179,9 +190,7 @@ impl Adapters {
                 None
             }
         };
-        if let Some(old) = old.filter(|old| now.as_ref().is_none_or(|now| now.model != old.model)) {
-            unload(runner, &old).await;
-        }
+        unload(runner, offered, now.as_ref()).await;
     }
 
     /// Has the runner offer an adapter, and settles what came of it. Returns what is served then.
@@ -237,10 +246,25 @@ fn may_be_served(id: AdapterId, adapters: &[Adapter]) -> bool {
     adapters.iter().any(|adapter| adapter.id == id && adapter.stale.is_none())
 }
 
-async fn unload(runner: &RunnerClient, adapter: &Served) {
-    match runner.unload_adapter(&adapter.model).await {
-        // That there is none of its name is what was wanted.
-        Ok(()) | Err(RunnerError::Rejected { .. }) => {}
-        Err(error) => tracing::warn!(%error, "the adapter {} stays in memory, though nobody asks for it", adapter.name),
+/// The adapters of a community that a runner offers from before our time, under its names for them. One that somebody else
+/// looks after may outlive us.
+async fn left_over(runner: &RunnerClient, community: CommunityId) -> Vec<String> {
+    match runner.models().await {
+        Ok(models) => models.into_iter().map(|model| model.id).filter(|id| id.ends_with(&mark(community))).collect(),
+        Err(error) => {
+            tracing::debug!(%error, "the model runner does not say what it offers");
+            Vec::new()
+        }
+    }
+}
+
+/// Has the runner offer these no longer, but for the one that is served now.
+async fn unload(runner: &RunnerClient, offered: Vec<String>, now: Option<&Served>) {
+    for model in offered.iter().filter(|model| now.is_none_or(|now| now.model != **model)) {
+        match runner.unload_adapter(model).await {
+            // That there is none of its name is what was wanted.
+            Ok(()) | Err(RunnerError::Rejected { .. }) => {}
+            Err(error) => tracing::warn!(%error, "the adapter {model} stays in memory, though nobody asks for it"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use chat::{AdapterId, CommunityId, MemberId};
 use chrono::{DateTime, Utc};
 use model_runner::AdapterHeader;
@@ -30,7 +30,7 @@ pub async fn register(
     // The runner may have another working directory.
     let whole =
         path.canonicalize().with_context(|| format!("there is no {}; give the adapter's file", path.display()))?;
-    AdapterHeader::read(&whole).with_context(|| format!("cannot use {} as an adapter", path.display()))?;
+    read_header(&whole)?;
     let path = whole.to_str().with_context(|| format!("{} is not UTF-8; rename the file", whole.display()))?;
     let new = NewAdapter { community, name, path, members, made_at: now };
     match store.add_adapter(&new).await {
@@ -41,4 +41,12 @@ pub async fn register(
         }
         added => Ok(added?),
     }
+}
+
+/// What an adapter's file says about it.
+///
+/// # Errors
+/// A sentence that names the file, where it is no adapter.
+pub fn read_header(file: &Path) -> anyhow::Result<AdapterHeader> {
+    AdapterHeader::read(file).map_err(|reason| anyhow!("cannot use {} as an adapter: {reason}", file.display()))
 }

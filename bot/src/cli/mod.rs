@@ -1,9 +1,11 @@
 //! The command line: results on standard output, everything else on standard error, and for each failure a sentence.
 
+mod adapter;
 mod database;
 mod dataset;
 mod demo;
 mod doctor;
+mod eval;
 mod import;
 mod lock;
 mod model;
@@ -42,6 +44,10 @@ enum Command {
     Train(train::TrainArgs),
     /// Fetch, check and list models.
     Model(model::ModelArgs),
+    /// Measure how well a model, and adapters over it, know a group
+    Eval(eval::EvalArgs),
+    /// Show, take and forget adapters
+    Adapter(adapter::AdapterArgs),
     /// Say what is wrong with a set-up, and how to mend it.
     Doctor(ConfigArgs),
     /// Serve a model on this machine; `run` and `demo` start this by themselves.
@@ -72,6 +78,8 @@ pub fn main() -> ExitCode {
         Command::Model(args) => with_runtime(done(model::run(args))),
         Command::Dataset(args) => with_runtime(done(dataset::run(args))),
         Command::Train(args) => with_runtime(done(train::run(args))),
+        Command::Eval(args) => with_runtime(done(eval::run(args))),
+        Command::Adapter(args) => with_runtime(done(adapter::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),
     };
     result.unwrap_or_else(|error| {

@@ -65,6 +65,7 @@ impl FakeRunner {
         let app = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/prefill", post(prefill))
+            .route("/v1/models", get(models))
             .route("/v1/load_lora_adapter", post(load_adapter))
             .route("/v1/unload_lora_adapter", post(unload_adapter))
             .route("/health", get(health))
@@ -193,6 +194,13 @@ fn no_such_model(script: &Script, request: &Value) -> Option<Response> {
     let is_here = model == "fake" || script.adapters.borrow().contains(model);
     (!is_here)
         .then(|| refused(StatusCode::NOT_FOUND, Some("model_not_found"), &format!("the model {model} is not here")))
+}
+
+async fn models(State(script): State<Arc<Script>>) -> Json<Value> {
+    let card = |id: &str| json!({ "id": id, "object": "model", "created": 1, "owned_by": "groupchat" });
+    let adapters = script.adapters.borrow();
+    let cards: Vec<Value> = ["fake"].into_iter().chain(adapters.iter().map(String::as_str)).map(card).collect();
+    Json(json!({ "object": "list", "data": cards }))
 }
 
 async fn load_adapter(State(script): State<Arc<Script>>, Json(request): Json<LoadAdapterRequest>) -> Response {
