@@ -32,7 +32,7 @@ use tracing::Instrument;
 use self::chores::Chore;
 use crate::{
     Clock,
-    commands::{Answer, Caller, Command, Rank},
+    commands::{self, Answer, Caller, Command, Rank},
     community::{Knowledge, Learning},
     event::{Event, Group, GroupHappening, Happening, Person, Place, Posted},
     platform::{Platform, PostError},
@@ -324,6 +324,26 @@ impl App {
             GroupHappening::PutOut => store.community_left(community, now).await?,
         }
         Ok(())
+    }
+
+    /// The platform calls a group, and its room of that name, otherwise from now on. False where it knows another group
+    /// of the new name already: then both stay as they are.
+    ///
+    /// # Errors
+    /// Where it could not be recorded. The same may be handed in again.
+    pub async fn group_moved(&self, platform: PlatformKind, from: &str, to: &str) -> anyhow::Result<bool> {
+        let shared = &self.shared;
+        let Some(community) = shared.store.community_moved(platform, from, to).await? else { return Ok(false) };
+        shared.places.retain(|_, room| room.community != community);
+        for room in shared.store.rooms_of(platform).await?.into_iter().filter(|room| room.community == community) {
+            shared.tell_awake(room.id, || Input::Moved(room.clone()));
+        }
+        Ok(true)
+    }
+
+    /// What is kept and for what, for somebody who asks outside of any group.
+    pub fn privacy(&self) -> Answer {
+        commands::privacy(&self.shared.voice)
     }
 
     /// Does what somebody asked for, and says what came of it.

@@ -2,18 +2,18 @@
 //! end. Importing the same file again, or after an interruption, stores nothing twice.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use chat::{Author, CommunityId, MemberId, MemberKey, Origin, Platform, Provenance, RoomId};
+use chat::{Author, CommunityId, MemberId, MemberKey, MessageKey, Origin, Platform, Provenance, RoomId};
 use chrono::{DateTime, Utc};
 use corpus::import::{
     self, ChatHeader, DropReason, Fault, Format, ImportError, ImportedAuthor, ImportedMessage, Item, Options,
 };
-use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Store};
+use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Store, Unnumbered};
 use tokio::sync::mpsc;
 
 /// How many messages are stored at once.
@@ -219,12 +219,15 @@ impl Writer<'_> {
                 nonce: None,
             })
             .collect();
+        let heard = self.heard_live(at, messages).await?;
+        let rows: Vec<NewMessage<'_>> = rows.into_iter().filter(|row| !heard.contains(&row.key)).collect();
         let outcome = self.store.record_batch(at.room, &rows).await?;
         self.report.stored += outcome.stored;
-        self.report.known += outcome.known;
+        self.report.known += outcome.known + heard.len() as u64;
         self.report.forgotten += outcome.forgotten;
         let reactions: Vec<NewReaction<'_>> = messages
             .iter()
+            .filter(|message| !heard.contains(&message.key))
             .flat_map(|message| message.reactions.iter().map(move |reaction| (message.key, reaction)))
             .map(|(key, reaction)| NewReaction {
                 key,
@@ -235,6 +238,23 @@ impl Writer<'_> {
             .collect();
         self.store.react_batch(at.room, &reactions).await?;
         Ok(())
+    }
+
+    /// The keys of messages that the history has under other keys, where the chat's ids count for one account only.
+    async fn heard_live(&self, at: Destination, messages: &[ImportedMessage]) -> anyhow::Result<HashSet<MessageKey>> {
+        let unnumbered = messages.iter().filter(|message| message.key.place().is_some());
+        let rows: Vec<Unnumbered<'_>> = unnumbered
+            .map(|message| Unnumbered {
+                key: message.key,
+                member: self.member(at.community, &message.author),
+                text: &message.text,
+                is_edited: message.edited_at.is_some(),
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(HashSet::new());
+        }
+        Ok(self.store.said_already(at.room, &rows).await?.into_iter().collect())
     }
 
     /// Stores those authors that are new or have another name than before.

@@ -77,6 +77,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         database,
         page: Some(page),
         discord: None,
+        telegram: None,
         model,
         awaited: None,
         limits: Limits::default(),

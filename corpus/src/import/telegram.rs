@@ -1,11 +1,12 @@
 //! Telegram Desktop's `result.json`, of one chat or of everything.
 //!
 //! Its ids are the platform's own, but only supergroups and channels number their messages once for everybody: in
-//! a small group or a private chat each account counts for itself, so those are not joined to a live chat.
+//! a small group each account counts for itself, and so it was before a group became a supergroup (the export has negative
+//! ids there). Those messages get keys of their time instead, by which a live group is joined all the same.
 
-use std::{fmt, io::Read};
+use std::{collections::BTreeMap, fmt, io::Read};
 
-use chat::{MemberKey, MessageKey, Platform};
+use chat::{MemberKey, MessageKey, Platform, markup};
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use serde::{
     Deserialize, Deserializer,
@@ -14,8 +15,11 @@ use serde::{
 
 use super::{
     ChatHeader, ChatName, DropReason, Fault, ImportedAuthor, ImportedMessage, ImportedReaction, Item, Options, item,
-    json::JsonReader, time,
+    json::JsonReader, keys::TimeKeys, time,
 };
+
+/// How many messages are remembered by the exporting account's ids, for those that answer them.
+const REMEMBERED: usize = 4_096;
 
 /// Walks through the containers of the file.
 pub(super) struct Telegram<R> {
@@ -49,6 +53,7 @@ struct Chat {
     kind: Option<String>,
     id: Option<String>,
     rows: u64,
+    seconds: Seconds,
 }
 
 impl<R: Read> Telegram<R> {
@@ -152,7 +157,7 @@ impl<R: Read> Telegram<R> {
         let row = self.json.parse::<Row>()?;
         self.json.count_row();
         self.chat.rows += 1;
-        let message = row.and_then(|row| row.into_message(self.offset));
+        let message = row.and_then(|row| self.chat.message(row, self.offset));
         Ok(Some(match message {
             Ok(message) => Item::Message(message),
             Err(reason) => Item::Dropped { line_or_index: self.chat.rows, reason },
@@ -180,12 +185,51 @@ impl Chat {
         // The prefixes with which Telegram's Bot API tells chats of different kinds apart.
         let (prefix, platform) = match self.kind.as_deref().unwrap_or_default() {
             kind if kind.ends_with("supergroup") || kind.ends_with("channel") => ("-100", Some(Platform::Telegram)),
-            kind if kind.ends_with("group") => ("-", None),
+            kind if kind.ends_with("group") => ("-", Some(Platform::Telegram)),
             _ => ("", None),
         };
         match &self.id {
             Some(id) => ChatHeader { external_id: format!("{prefix}{id}"), title, platform, community: None },
             None => ChatHeader { external_id: title.clone(), title, platform: None, community: None },
+        }
+    }
+}
+
+impl Chat {
+    /// A row as a message, with keys in place of ids where these count for the exporting account only.
+    fn message(&mut self, row: Row, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
+        let id = row.id;
+        if id >= 0 && !self.is_small_group() {
+            return row.into_message(offset);
+        }
+        if let Some(at) = row.sent_at(offset) {
+            self.seconds.keys.row(at);
+        }
+        let message = row.into_message(offset)?;
+        let key = self.seconds.keys.second_key(&message.author.key);
+        let reply_to = message.reply_to.and_then(|MessageKey(id)| self.seconds.recent.get(&id).copied());
+        self.seconds.remember(id, key);
+        Ok(ImportedMessage { key, reply_to, ..message })
+    }
+
+    fn is_small_group(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.ends_with("group") && !kind.ends_with("supergroup"))
+    }
+}
+
+/// Messages whose ids count for the exporting account only.
+#[derive(Debug, Default)]
+struct Seconds {
+    keys: TimeKeys,
+    /// The latest of them, by those ids.
+    recent: BTreeMap<i64, MessageKey>,
+}
+
+impl Seconds {
+    fn remember(&mut self, id: i64, key: MessageKey) {
+        self.recent.insert(id, key);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_first();
         }
     }
 }
@@ -233,6 +277,10 @@ struct Reactor {
 }
 
 impl Row {
+    fn sent_at(&self, offset: FixedOffset) -> Option<DateTime<Utc>> {
+        moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset)
+    }
+
     fn into_message(self, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
         if self.kind != "message" {
             return Err(DropReason::Service);
@@ -243,7 +291,7 @@ impl Row {
         if self.text.0.trim().is_empty() {
             return Err(DropReason::Empty);
         }
-        let sent_at = moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset).ok_or(DropReason::BadTime)?;
+        let sent_at = self.sent_at(offset).ok_or(DropReason::BadTime)?;
         Ok(ImportedMessage {
             key: MessageKey(self.id),
             author: author(self.from_id, self.from).ok_or(DropReason::NoAuthor)?,
@@ -295,7 +343,8 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// A text in any of the forms that the export has for one: a string, a number, an entity with its `text`, or an array
-/// of these. Formatting is left out; a link keeps its words.
+/// of these. Formatting is left out; a link keeps its words, and a name that mentions somebody is marked as the live
+/// message's is.
 #[derive(Debug, Default)]
 struct Text(String);
 
@@ -339,14 +388,14 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<String, A::Error> {
-        let mut text = String::new();
+        let (mut text, mut is_mention) = (String::new(), false);
         while let Some(key) = entity.next_key::<String>()? {
-            if key == "text" {
-                text = entity.next_value::<Text>()?.0;
-            } else {
-                entity.next_value::<IgnoredAny>()?;
+            match key.as_str() {
+                "text" => text = entity.next_value::<Text>()?.0,
+                "type" => is_mention = entity.next_value::<Text>()?.0 == "mention_name",
+                _ => drop(entity.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(text)
+        Ok(if is_mention { markup::telegram_mention(&text).into_owned() } else { text })
     }
 }
