@@ -22,8 +22,7 @@ use futures_util::future::BoxFuture;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use store::{
-    Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Sources, Store,
-    Verdict,
+    Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Store, Verdict,
 };
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -521,7 +520,7 @@ impl Shared {
         };
         tracing::debug!(%key, is_new, "recorded");
         if !author.is_bot && author.consent != Consent::Refused {
-            let words = self.learning.sources(room.platform) == Sources::All;
+            let words = knowledge.may_learn_from(&author);
             knowledge.learn(room.id, key, author.id, words.then_some(posted.text.as_str()), posted.sent_at);
         }
         let message = Message {
@@ -543,8 +542,8 @@ impl Shared {
     /// What is known of a room's community, read from the history the first time.
     pub async fn knowledge(&self, room: &Room) -> anyhow::Result<Arc<Knowledge>> {
         let cell = self.knowledge.entry(room.community).or_default().clone();
-        let sources = self.learning.sources(room.platform);
-        let load = || async { Knowledge::load(&self.store, room.community, sources).await.map(Arc::new) };
+        let load =
+            || async { Knowledge::load(&self.store, room.community, room.platform, self.learning).await.map(Arc::new) };
         cell.get_or_try_init(load).await.cloned()
     }
 

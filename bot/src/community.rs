@@ -3,12 +3,14 @@
 //! another, because each has its own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard},
 };
 
 use anyhow::Context;
-use chat::{Cleaner, CommunityId, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter};
+use chat::{
+    Cleaner, CommunityId, Member, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter,
+};
 use chrono::{DateTime, Utc};
 use corpus::markov::Markov;
 use rand::Rng;
@@ -39,6 +41,12 @@ impl Learning {
             _ => Sources::All,
         }
     }
+
+    /// Whether a voice may be made only of what members said who have agreed themselves, or for whom that was declared.
+    /// Telegram's terms forbid collecting for models without each user's consent, whatever a group's policy says.
+    pub fn needs_consent(self, platform: Platform) -> bool {
+        platform == Platform::Telegram
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,10 +58,18 @@ struct Learned {
     newest: HashMap<RoomId, MessageKey>,
 }
 
+/// The members of a community who agreed to be imitated.
+async fn agreed_members(store: &Store, community: CommunityId) -> anyhow::Result<HashSet<MemberId>> {
+    let members = store.members(community).await.context("cannot read who has agreed to be imitated")?;
+    Ok(members.into_iter().filter(|member| member.consent.allows()).map(|member| member.id).collect())
+}
+
 /// What is known of one community.
 #[derive(Debug)]
 pub struct Knowledge {
     community: CommunityId,
+    sources: Sources,
+    needs_consent: bool,
     learned: Mutex<Learned>,
 }
 
@@ -62,7 +78,17 @@ impl Knowledge {
     ///
     /// # Errors
     /// Where the history cannot be read.
-    pub async fn load(store: &Store, community: CommunityId, sources: Sources) -> anyhow::Result<Self> {
+    pub async fn load(
+        store: &Store,
+        community: CommunityId,
+        platform: Platform,
+        learning: Learning,
+    ) -> anyhow::Result<Self> {
+        let (sources, needs_consent) = (learning.sources(platform), learning.needs_consent(platform));
+        let agreed = match needs_consent {
+            true => Some(agreed_members(store, community).await?),
+            false => None,
+        };
         let spoken = store
             .spoken(community, LEARNED_MESSAGES, sources)
             .await
@@ -71,14 +97,15 @@ impl Knowledge {
         let learned = tokio::task::spawn_blocking(move || {
             let mut learned = Learned::default();
             for said in &spoken {
-                learned.learn(said.room, said.member, Some(&said.text), said.sent_at);
+                let may_learn = agreed.as_ref().is_none_or(|agreed| agreed.contains(&said.member));
+                learned.learn(said.room, said.member, may_learn.then_some(&said.text), said.sent_at);
             }
             learned
         })
         .await
         .context("learning from the history was interrupted")?;
         tracing::info!(%community, messages = count, "learned how the group talks");
-        Ok(Self { community, learned: Mutex::new(learned) })
+        Ok(Self { community, sources, needs_consent, learned: Mutex::new(learned) })
     }
 
     /// The community.
@@ -95,6 +122,25 @@ impl Knowledge {
             *newest = key;
             learned.learn(room, member, text, sent_at);
         }
+    }
+
+    /// Whether the words of somebody may be learned as they come.
+    pub fn may_learn_from(&self, member: &Member) -> bool {
+        self.sources == Sources::All && (!self.needs_consent || member.consent.allows())
+    }
+
+    /// Learns what somebody said before they agreed, where their words were left alone until then.
+    ///
+    /// # Errors
+    /// Where the history cannot be read.
+    pub async fn agreed(&self, store: &Store, member: MemberId) -> anyhow::Result<()> {
+        if !self.needs_consent {
+            return Ok(());
+        }
+        let spoken = store.spoken(self.community, LEARNED_MESSAGES, self.sources).await?;
+        let mut learned = self.lock();
+        spoken.iter().filter(|said| said.member == member).for_each(|said| learned.learn_words(member, &said.text));
+        Ok(())
     }
 
     /// Forgets a member.
@@ -141,8 +187,12 @@ impl Learned {
     fn learn(&mut self, room: RoomId, member: MemberId, text: Option<&str>, sent_at: DateTime<Utc>) {
         self.habits.learn(room, member, sent_at);
         if let Some(text) = text {
-            self.markov.learn(member, text);
-            self.scripts.add(text);
+            self.learn_words(member, text);
         }
+    }
+
+    fn learn_words(&mut self, member: MemberId, text: &str) {
+        self.markov.learn(member, text);
+        self.scripts.add(text);
     }
 }

@@ -175,6 +175,8 @@ fn read(mut opened: import::Import, batches: &mpsc::Sender<Batch>) {
 struct Destination {
     community: CommunityId,
     room: RoomId,
+    /// Whether messages have ids over all rooms of the community, so that one may be in another room.
+    has_topics: bool,
 }
 
 struct Writer<'a> {
@@ -240,7 +242,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The keys of messages that the history has under other keys, where the chat's ids count for one account only.
+    /// The keys of messages that the history has under other keys, where the chat's ids count for one account only, or in
+    /// other rooms, where they count for the whole community.
     async fn heard_live(&self, at: Destination, messages: &[ImportedMessage]) -> anyhow::Result<HashSet<MessageKey>> {
         let unnumbered = messages.iter().filter(|message| message.key.place().is_some());
         let rows: Vec<Unnumbered<'_>> = unnumbered
@@ -251,10 +254,15 @@ impl Writer<'_> {
                 is_edited: message.edited_at.is_some(),
             })
             .collect();
-        if rows.is_empty() {
-            return Ok(HashSet::new());
+        let mut heard = HashSet::new();
+        if !rows.is_empty() {
+            heard.extend(self.store.said_already(at.room, &rows).await?);
         }
-        Ok(self.store.said_already(at.room, &rows).await?.into_iter().collect())
+        if at.has_topics {
+            let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+            heard.extend(self.store.known_elsewhere(at.room, &keys).await?);
+        }
+        Ok(heard)
     }
 
     /// Stores those authors that are new or have another name than before.
@@ -309,7 +317,8 @@ impl Writer<'_> {
         let room =
             NewRoom { community: community.id, external_id: &chat.external_id, title: &chat.title, parent: None };
         let room = self.store.room(&room).await?;
-        let destination = Destination { community: community.id, room: room.id };
+        let has_topics = platform == Platform::Telegram;
+        let destination = Destination { community: community.id, room: room.id, has_topics };
         self.rooms.insert(chat.external_id.clone(), destination);
         self.report.communities.push(community.id);
         tracing::info!(chat = %chat.external_id, room = %room.id, "importing a chat");

@@ -1,5 +1,8 @@
-//! Recognising messages whose ids count for one account only: a live one by the id that our account sees, an imported
-//! one by its second, its author and its words. Their keys are those of [`MessageKey::from_second`].
+//! Recognising messages that an import has under another key, or for another room, than what was heard.
+//!
+//! Where ids count for one account only, keys are those of [`MessageKey::from_second`]: a live message is known by the id
+//! that our account sees, an imported one by its second, its author and its words. Where a community numbers its
+//! messages over all its rooms, the id alone tells.
 
 use chat::{MemberId, MessageKey, RoomId};
 
@@ -50,6 +53,24 @@ impl Store {
         Ok(known.into_iter().map(MessageKey).collect())
     }
 
+    /// Those of these keys that another room of the same community holds, where keys are ids of the whole community.
+    ///
+    /// # Errors
+    /// See [`StoreError`](crate::StoreError).
+    pub async fn known_elsewhere(&self, room: RoomId, keys: &[MessageKey]) -> Result<Vec<MessageKey>> {
+        let known: Vec<i64> = sqlx::query_scalar(
+            "select m.message_key
+             from room here join room there on there.community_id = here.community_id and there.room_id <> here.room_id
+             join message m on m.room_id = there.room_id and m.message_key = any ($2)
+             where here.room_id = $1 order by m.message_key",
+        )
+        .bind(room.0)
+        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(known.into_iter().map(MessageKey).collect())
+    }
+
     /// The latest message of a room that has this place within its second: the id that our account sees.
     ///
     /// # Errors
@@ -73,7 +94,7 @@ mod tests {
     use super::*;
     use crate::{
         NewMessage,
-        scene::{Scene, at, said},
+        scene::{Scene, at, community, member, room, said},
     };
 
     fn key(second: i64, place: u32) -> MessageKey {
@@ -109,5 +130,20 @@ mod tests {
         assert_eq!(store.said_already(scene.room, &rows).await.unwrap(), known);
         assert_eq!(store.key_at_place(scene.room, 4).await.unwrap(), Some(key(13, 4)));
         assert_eq!(store.key_at_place(scene.room, 9).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_another_room_of_the_community_holds_is_known() {
+        let scene = Scene::new().await;
+        let store = scene.store();
+        let topic = room(store, &scene.community, "topic").await;
+        store.record(topic.id, &said(7, scene.bob.id, "hi")).await.unwrap();
+        store.record(scene.room, &said(8, scene.bob.id, "ho")).await.unwrap();
+        let strangers = community(store, "strangers").await;
+        let their_room = room(store, &strangers, "lounge").await;
+        let stranger = member(store, &strangers, "ada").await;
+        store.record(their_room.id, &said(9, stranger.id, "hey")).await.unwrap();
+        let keys = [7, 8, 9].map(MessageKey);
+        assert_eq!(store.known_elsewhere(scene.room, &keys).await.unwrap(), [MessageKey(7)]);
     }
 }

@@ -138,7 +138,7 @@ impl<R: Read> Telegram<R> {
         match key {
             "name" => self.chat.name = self.json.parse::<Option<String>>()?.ok().flatten(),
             "type" => self.chat.kind = self.json.parse()?.ok(),
-            "id" => self.chat.id = self.json.parse::<Text>()?.ok().map(|id| id.0),
+            "id" => self.chat.id = self.json.parse::<Text>()?.ok().map(|id| id.shown),
             "messages" if self.json.at(b'[')? => {
                 self.json.enter_array()?;
                 self.places.push(Place::Messages);
@@ -288,7 +288,10 @@ impl Row {
         if self.forwarded_from.0 || self.forwarded_from_id.0 {
             return Err(DropReason::Forwarded);
         }
-        if self.text.0.trim().is_empty() {
+        if self.text.is_command {
+            return Err(DropReason::Command);
+        }
+        if self.text.shown.trim().is_empty() {
             return Err(DropReason::Empty);
         }
         let sent_at = self.sent_at(offset).ok_or(DropReason::BadTime)?;
@@ -296,7 +299,7 @@ impl Row {
             key: MessageKey(self.id),
             author: author(self.from_id, self.from).ok_or(DropReason::NoAuthor)?,
             sent_at,
-            text: self.text.0.trim().to_owned(),
+            text: self.text.shown.trim().to_owned(),
             reply_to: self.reply_to_message_id.filter(|_| self.reply_to_peer_id.is_none()).map(MessageKey),
             edited_at: moment(self.edited_unixtime.as_ref(), self.edited.as_deref(), offset),
             reactions: self.reactions.into_iter().flat_map(Reaction::into_imported).collect(),
@@ -314,13 +317,13 @@ impl Reaction {
 
 fn moment(unix: Option<&Text>, local: Option<&str>, offset: FixedOffset) -> Option<DateTime<Utc>> {
     match unix {
-        Some(unix) => time::from_unix(unix.0.parse().ok()?),
+        Some(unix) => time::from_unix(unix.shown.parse().ok()?),
         None => time::instant(NaiveDateTime::parse_from_str(local?, "%Y-%m-%dT%H:%M:%S").ok()?, offset),
     }
 }
 
 fn author(key: Option<Text>, name: Option<String>) -> Option<ImportedAuthor> {
-    let mut key = key?.0;
+    let mut key = key?.shown;
     if key.is_empty() {
         return None;
     }
@@ -346,56 +349,68 @@ impl<'de> Deserialize<'de> for Present {
 /// of these. Formatting is left out; a link keeps its words, and a name that mentions somebody is marked as the live
 /// message's is.
 #[derive(Debug, Default)]
-struct Text(String);
+struct Text {
+    shown: String,
+    /// Whether it begins with a command to a bot.
+    is_command: bool,
+}
+
+impl From<String> for Text {
+    fn from(shown: String) -> Self {
+        Text { shown, is_command: false }
+    }
+}
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {
-    type Value = String;
+    type Value = Text;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or an array of texts and entities")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        Ok(text.to_owned().into())
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<String, E> {
-        Ok(text)
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Text, E> {
+        Ok(text.into())
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
+        Ok(number.to_string().into())
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
+        Ok(number.to_string().into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<String, A::Error> {
-        let mut text = String::new();
-        while let Some(Text(part)) = parts.next_element()? {
-            text.push_str(&part);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Text, A::Error> {
+        let mut text = Text::default();
+        while let Some(part) = parts.next_element::<Text>()? {
+            text.is_command |= part.is_command && text.shown.is_empty();
+            text.shown.push_str(&part.shown);
         }
         Ok(text)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<String, A::Error> {
-        let (mut text, mut is_mention) = (String::new(), false);
+    fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<Text, A::Error> {
+        let (mut text, mut kind) = (String::new(), String::new());
         while let Some(key) = entity.next_key::<String>()? {
             match key.as_str() {
-                "text" => text = entity.next_value::<Text>()?.0,
-                "type" => is_mention = entity.next_value::<Text>()?.0 == "mention_name",
+                "text" => text = entity.next_value::<Text>()?.shown,
+                "type" => kind = entity.next_value::<Text>()?.shown,
                 _ => drop(entity.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(if is_mention { markup::telegram_mention(&text).into_owned() } else { text })
+        let shown = if kind == "mention_name" { markup::telegram_mention(&text).into_owned() } else { text };
+        Ok(Text { shown, is_command: kind == "bot_command" })
     }
 }

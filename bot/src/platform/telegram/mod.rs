@@ -247,7 +247,11 @@ impl Telegram {
     /// What a fault means for a post. What is learned of the group is acted upon.
     fn post_error(&self, chat: ChatId, fault: Fault) -> PostError {
         match fault {
-            Fault::Moved(to) => self.later(move |telegram| async move { telegram.moved(chat, to).await }),
+            Fault::Moved(to) => {
+                // At once, since the post is tried again at once.
+                self.chats.moved(chat, to);
+                self.later(move |telegram| async move { telegram.moved(chat, to).await });
+            }
             Fault::PutOut => {
                 self.chats.put_out(chat);
                 self.later(move |telegram| async move { telegram.put_out(chat).await });

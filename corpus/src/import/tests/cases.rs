@@ -95,7 +95,18 @@ fn telegram_ids_of_one_account() {
         row(5, 3, r#""text":["since then ",{"type":"mention_name","text":"Bo","user_id":2}],"reply_to_message_id":4"#),
     ];
     let file = format!(r#"{{"name":"Grown","type":"private_supergroup","id":7,"messages":[{}]}}"#, rows.join(","));
-    check("result.json", &file, expect![[""]]);
+    check(
+        "result.json",
+        &file,
+        expect![[r#"
+        Telegram Desktop
+        # -1007 "Grown" on telegram
+          -9223371908004048110 1970-01-01 00:01:00 user1="A": "before it was large"
+          -9223371908001950958 1970-01-01 00:01:00 user1="A": "in the same second" edited 00:01:30
+          -9223371779155029230 1970-01-01 00:02:00 user1="A": "an answer" ->-9223371908001950958
+          5 1970-01-01 00:03:00 user1="A": "since then @Bo" ->4
+    "#]],
+    );
 }
 
 #[test]
