@@ -54,6 +54,11 @@ async fn a_group_that_puts_the_bot_out_is_left_in_peace_and_remembered() {
     bot.runner.set_open(true);
     let rooms = async || bot.store().rooms_with_cast().await.unwrap().len();
     bot.soon("it counts as left", async || rooms().await == 0).await;
+    bot.soon("what was on its way is given up", async || {
+        let turns = store::testing::outbox(&bot.database.url).await;
+        turns.last().is_some_and(|turn| turn.state == store::TurnState::Failed)
+    })
+    .await;
     assert!(bot.history().await.contains(&"Ada: I was here".to_owned()));
     bot.telegram.set_status(bot.friends.group, BOT, "member");
     bot.soon("it is back", async || rooms().await == 1).await;

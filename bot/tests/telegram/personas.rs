@@ -83,7 +83,11 @@ async fn two_of_one_name_can_be_told_apart_and_nobody_is_pinged() {
     bot.agree(bot.friends.group, other).await;
     let refused = bot.command(bot.friends.dora, "/summon Ada").await;
     assert!(refused.text.contains("could be Ada and Ada"), "{}", refused.text);
-    bot.has_said("Bo", "hey @someone_else and https://example.org").await;
+    let given = bot.says(bot.friends.dora, "/say Bo hey @someone_else and https://example.org");
+    let shown = "hey @\u{200b}someone_else and https://example.org";
+    bot.telegram.said(&given, |message| message.words() == shown).await;
+    let kept = "Bo: hey @someone_else and https://example.org".to_owned();
+    bot.soon("it is kept as it was put", async || bot.history().await.contains(&kept)).await;
     bot.telegram.is_well_treated();
 }
 
@@ -92,7 +96,7 @@ async fn what_telegram_refuses_reaches_whoever_asked() {
     let bot = TelegramTester::of(Kind::Supergroup).await;
     bot.telegram.set_status(bot.friends.group, BOT, "muted");
     let given = bot.says(bot.friends.dora, "/summon Ada");
-    bot.telegram.called("GetChatMember", 1).await;
+    bot.telegram.called("SendMessage", 1).await;
     bot.telegram.set_status(bot.friends.group, BOT, "member");
     let shown = bot.command(bot.friends.dora, "/cast").await;
     assert!(shown.text.starts_with("in the room: nobody"), "{}", shown.text);
