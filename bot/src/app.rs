@@ -520,7 +520,7 @@ impl Shared {
         };
         tracing::debug!(%key, is_new, "recorded");
         if !author.is_bot && author.consent != Consent::Refused {
-            let words = knowledge.may_learn_from(&author);
+            let words = knowledge.may_learn_from(author.id);
             knowledge.learn(room.id, key, author.id, words.then_some(posted.text.as_str()), posted.sent_at);
         }
         let message = Message {

@@ -8,9 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use chat::{
-    Cleaner, CommunityId, Member, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter,
-};
+use chat::{Cleaner, CommunityId, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter};
 use chrono::{DateTime, Utc};
 use corpus::markov::Markov;
 use rand::Rng;
@@ -56,6 +54,8 @@ struct Learned {
     scripts: ScriptCounter,
     /// The newest message of each room that taught something as it came.
     newest: HashMap<RoomId, MessageKey>,
+    /// Who has agreed, where only their words may be learned.
+    agreed: HashSet<MemberId>,
 }
 
 /// The members of a community who agreed to be imitated.
@@ -86,8 +86,8 @@ impl Knowledge {
     ) -> anyhow::Result<Self> {
         let (sources, needs_consent) = (learning.sources(platform), learning.needs_consent(platform));
         let agreed = match needs_consent {
-            true => Some(agreed_members(store, community).await?),
-            false => None,
+            true => agreed_members(store, community).await?,
+            false => HashSet::new(),
         };
         let spoken = store
             .spoken(community, LEARNED_MESSAGES, sources)
@@ -95,9 +95,9 @@ impl Knowledge {
             .with_context(|| format!("cannot read the history of community {community}"))?;
         let count = spoken.len();
         let learned = tokio::task::spawn_blocking(move || {
-            let mut learned = Learned::default();
+            let mut learned = Learned { agreed, ..Learned::default() };
             for said in &spoken {
-                let may_learn = agreed.as_ref().is_none_or(|agreed| agreed.contains(&said.member));
+                let may_learn = !needs_consent || learned.agreed.contains(&said.member);
                 learned.learn(said.room, said.member, may_learn.then_some(&said.text), said.sent_at);
             }
             learned
@@ -125,21 +125,27 @@ impl Knowledge {
     }
 
     /// Whether the words of somebody may be learned as they come.
-    pub fn may_learn_from(&self, member: &Member) -> bool {
-        self.sources == Sources::All && (!self.needs_consent || member.consent.allows())
+    pub fn may_learn_from(&self, member: MemberId) -> bool {
+        self.sources == Sources::All && (!self.needs_consent || self.lock().agreed.contains(&member))
     }
 
-    /// Learns what somebody said before they agreed, where their words were left alone until then.
+    /// Learns what those said who have agreed since then, where their words were left alone until they did.
     ///
     /// # Errors
     /// Where the history cannot be read.
-    pub async fn agreed(&self, store: &Store, member: MemberId) -> anyhow::Result<()> {
+    pub async fn consent_changed(&self, store: &Store) -> anyhow::Result<()> {
         if !self.needs_consent {
+            return Ok(());
+        }
+        let agreed = agreed_members(store, self.community).await?;
+        if agreed.is_subset(&self.lock().agreed) {
             return Ok(());
         }
         let spoken = store.spoken(self.community, LEARNED_MESSAGES, self.sources).await?;
         let mut learned = self.lock();
-        spoken.iter().filter(|said| said.member == member).for_each(|said| learned.learn_words(member, &said.text));
+        let new: HashSet<MemberId> = agreed.difference(&learned.agreed).copied().collect();
+        spoken.iter().filter(|s| new.contains(&s.member)).for_each(|said| learned.learn_words(said.member, &said.text));
+        learned.agreed.extend(new);
         Ok(())
     }
 
@@ -148,6 +154,7 @@ impl Knowledge {
         let mut learned = self.lock();
         learned.markov.forget(member);
         learned.habits.forget(member);
+        learned.agreed.remove(&member);
     }
 
     /// Looks at the habits.

@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 #[path = "../discord/fake/mod.rs"]
-#[expect(dead_code, reason = "the tests of Discord use more of it")]
+#[expect(dead_code, unused_imports, reason = "the tests of Discord use more of it")]
 mod discord;
 #[path = "../whole_bot/fake_runner.rs"]
 #[expect(dead_code, reason = "the other tests of the whole bot use more of it")]
 mod fake_runner;
 #[path = "../telegram/fake/mod.rs"]
-#[expect(dead_code, reason = "the tests of Telegram use more of it")]
+#[expect(dead_code, unused_imports, reason = "the tests of Telegram use more of it")]
 mod telegram;
 
 use std::{io::Write, net::Ipv4Addr, sync::Arc, time::Duration};

@@ -181,6 +181,8 @@ fn bot(token: &SecretString, settings: &Settings, timeout: Duration) -> anyhow::
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_may_have_been_posted_is_not_posted_again() {
-        let mut rng = rand::rngs::mock::StepRng::new(0, 1);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let mut retries = |fault: Fault| matches!(fault.of_post(&mut rng), PostError::Retry { .. });
         assert!(retries(Fault::Unsent(String::new())) && retries(Fault::Wait(Duration::from_secs(3))));
         assert!(retries(Fault::Moved(ChatId(-1001))));

@@ -61,6 +61,7 @@ fn posted(message: Message, us: &Us) -> Vec<Heard> {
     if reading::is_command(&message) {
         heard.push(Heard::Command(Box::new(message)));
     } else if !message.chat.is_private()
+        && !heard.iter().any(|heard| matches!(heard, Heard::Moved { .. }))
         && let Some(read) = reading::message(&message)
     {
         heard.push(Heard::Posted(message.chat.clone(), reading::topic(&message), read));

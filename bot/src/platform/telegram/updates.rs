@@ -77,7 +77,7 @@ async fn fetch(telegram: &Telegram, ear: &Ear, shutdown: &CancellationToken) -> 
                 // What went to a webhook before comes to us from now on.
                 telegram.ears.delete_webhook().await?;
             }
-            Ok(updates(telegram, next).await?)
+            updates(telegram, next).await
         };
         let asked = tokio::select! {
             asked = asking => asked,

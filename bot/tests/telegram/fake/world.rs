@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use chrono::Utc;
@@ -165,8 +165,6 @@ pub(super) struct World {
     /// Whether Telegram's limits on messages count.
     pub has_limits: bool,
     pub renamings: HashMap<i64, usize>,
-    /// How much time is added to the dates of messages.
-    pub time_shift: Duration,
     /// Updates are brought twice and in the wrong order.
     pub is_untidy: bool,
     /// Bots are told nothing.
@@ -193,8 +191,9 @@ impl World {
         self.next_id
     }
 
+    #[expect(clippy::disallowed_methods, reason = "Telegram has a clock of its own")]
     pub(super) fn now(&self) -> i64 {
-        Utc::now().timestamp() + self.time_shift.as_secs() as i64
+        Utc::now().timestamp()
     }
 
     pub(super) fn bot_by_id(&self, id: i64) -> Option<&Bot> {

@@ -104,7 +104,7 @@ fn small_groups_have_keys_of_time() {
     let chat = json!({ "id": -42, "type": "group", "title": "Few" });
     check(
         update("message", message(json!({ "text": "hi", "chat": chat }))),
-        expect![[r#"posted -42 -5552705725117361390 user11="Ada Lovelace": "hi""#]],
+        expect![[r#"posted -42 -5552705596270051321 user11="Ada Lovelace": "hi""#]],
     );
 }
 
@@ -133,13 +133,31 @@ fn what_is_not_a_members_own_words() {
 fn coming_going_and_growing() {
     let bo = json!({ "id": 12, "is_bot": false, "first_name": "Bo" });
     let ours = json!({ "id": 901, "is_bot": true, "first_name": "Ada (AI)" });
-    check(update("message", message(json!({ "new_chat_members": [bo, ours] }))), expect![[r#""#]]);
-    check(update("message", message(json!({ "left_chat_member": bo }))), expect![[r#""#]]);
-    check(update("message", message(json!({ "migrate_to_chat_id": -1_001_600_000_002_i64 }))), expect![[r#""#]]);
+    check(
+        update("message", message(json!({ "new_chat_members": [bo, ours] }))),
+        expect![[
+            r#"in -1001500000001: Returned(Person { key: MemberKey("user12"), name: "Bo", is_bot: false, avatar_url: None })"#
+        ]],
+    );
+    check(
+        update("message", message(json!({ "left_chat_member": bo }))),
+        expect![[r#"in -1001500000001: Left(MemberKey("user12"))"#]],
+    );
+    check(
+        update("message", message(json!({ "migrate_to_chat_id": -1_001_600_000_002_i64 }))),
+        expect![[r#"
+        Moved { from: ChatId(-1001500000001), to: ChatId(-1001600000002) }
+        posted -1001500000001 7 user11="Ada Lovelace": """#]],
+    );
     let kicked = json!({ "chat": crew(), "from": ada(), "date": 1,
         "old_chat_member": { "status": "member", "user": ours },
         "new_chat_member": { "status": "kicked", "user": ours, "until_date": 0 } });
-    check(update("my_chat_member", kicked), expect![[r#""#]]);
+    check(
+        update("my_chat_member", kicked),
+        expect![[r#"
+        RightsChanged(ChatId(-1001500000001))
+        in -1001500000001: PutOut"#]],
+    );
 }
 
 #[test]
@@ -148,5 +166,5 @@ fn reactions_are_told_as_what_changed() {
     let paid = json!({ "type": "paid" });
     let reaction = json!({ "chat": crew(), "message_id": 7, "user": ada(), "date": 1,
         "old_reaction": [emoji("👎"), emoji("🔥")], "new_reaction": [emoji("👍"), emoji("🔥"), paid] });
-    check(update("message_reaction", reaction), expect![[r#""#]]);
+    check(update("message_reaction", reaction), expect![[r#"reacted -1001500000001 7 user11: +["👍"] -["👎"]"#]]);
 }
