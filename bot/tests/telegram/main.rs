@@ -6,7 +6,6 @@
 #[expect(dead_code, reason = "the other tests of the whole bot use more of it")]
 mod fake_runner;
 
-#[expect(dead_code, reason = "a Telegram has more sides than any one of its tests needs")]
 mod fake;
 
 mod commands;

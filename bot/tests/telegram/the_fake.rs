@@ -9,7 +9,7 @@ async fn call(telegram: &FakeTelegram, method: &str, parameters: Value) -> Value
     reqwest::Client::new().post(url).json(&parameters).send().await.unwrap().json().await.unwrap()
 }
 
-async fn group(telegram: &FakeTelegram) -> (i64, i64) {
+fn group(telegram: &FakeTelegram) -> (i64, i64) {
     let dora = telegram.user("Dora");
     (telegram.group(Kind::Supergroup, "Crew", dora, BOT), dora)
 }
@@ -17,7 +17,7 @@ async fn group(telegram: &FakeTelegram) -> (i64, i64) {
 #[tokio::test]
 async fn text_is_read_as_html_and_refused_where_it_is_none() {
     let telegram = FakeTelegram::start().await;
-    let (chat, _) = group(&telegram).await;
+    let (chat, _) = group(&telegram);
     let send = async |text: &str| {
         call(&telegram, "sendMessage", json!({ "chat_id": chat, "text": text, "parse_mode": "HTML" })).await
     };
@@ -37,7 +37,7 @@ async fn text_is_read_as_html_and_refused_where_it_is_none() {
 #[tokio::test]
 async fn updates_are_brought_until_a_later_one_is_asked_for() {
     let telegram = FakeTelegram::start().await;
-    let (chat, dora) = group(&telegram).await;
+    let (chat, dora) = group(&telegram);
     let get =
         async |parameters: Value| call(&telegram, "getUpdates", parameters).await["result"].as_array().unwrap().clone();
     telegram.says(chat, dora, Say::text("hi"));
@@ -59,7 +59,7 @@ async fn updates_are_brought_until_a_later_one_is_asked_for() {
 #[tokio::test]
 async fn reactions_are_told_to_administrators_who_asked_for_them() {
     let telegram = FakeTelegram::start().await;
-    let (chat, dora) = group(&telegram).await;
+    let (chat, dora) = group(&telegram);
     let message = telegram.says(chat, dora, Say::text("hi"));
     let reactions =
         || telegram.waiting_updates().iter().filter(|update| update["message_reaction"].is_object()).count();
