@@ -22,8 +22,7 @@ use futures_util::future::BoxFuture;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use store::{
-    Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Sources, Store,
-    Verdict,
+    Community, NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Recorded, Room, Sighting, Store, Verdict,
 };
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,7 +32,7 @@ use self::chores::Chore;
 use crate::{
     Clock,
     adapters::Adapters,
-    commands::{Answer, Caller, Command, Rank},
+    commands::{self, Answer, Caller, Command, Rank},
     community::{Knowledge, Learning},
     event::{Event, Group, GroupHappening, Happening, Person, Place, Posted},
     platform::{Platform, PostError},
@@ -327,6 +326,26 @@ impl App {
         Ok(())
     }
 
+    /// The platform calls a group, and its room of that name, otherwise from now on. False where it knows another group
+    /// of the new name already: then both stay as they are.
+    ///
+    /// # Errors
+    /// Where it could not be recorded. The same may be handed in again.
+    pub async fn group_moved(&self, platform: PlatformKind, from: &str, to: &str) -> anyhow::Result<bool> {
+        let shared = &self.shared;
+        let Some(community) = shared.store.community_moved(platform, from, to).await? else { return Ok(false) };
+        shared.places.retain(|_, room| room.community != community);
+        for room in shared.store.rooms_of(platform).await?.into_iter().filter(|room| room.community == community) {
+            shared.tell_awake(room.id, || Input::Moved(room.clone()));
+        }
+        Ok(true)
+    }
+
+    /// What is kept and for what, for somebody who asks outside of any group.
+    pub fn privacy(&self) -> Answer {
+        commands::privacy(&self.shared.voice)
+    }
+
     /// Does what somebody asked for, and says what came of it.
     pub async fn command(&self, place: &Place, who: &Person, rank: Rank, command: Command) -> Answer {
         let span = tracing::info_span!("command", room = tracing::field::Empty);
@@ -507,7 +526,7 @@ impl Shared {
         };
         tracing::debug!(%key, is_new, "recorded");
         if !author.is_bot && author.consent != Consent::Refused {
-            let words = self.learning.sources(room.platform) == Sources::All;
+            let words = knowledge.may_learn_from(author.id);
             knowledge.learn(room.id, key, author.id, words.then_some(posted.text.as_str()), posted.sent_at);
         }
         let message = Message {
@@ -529,8 +548,8 @@ impl Shared {
     /// What is known of a room's community, read from the history the first time.
     pub async fn knowledge(&self, room: &Room) -> anyhow::Result<Arc<Knowledge>> {
         let cell = self.knowledge.entry(room.community).or_default().clone();
-        let sources = self.learning.sources(room.platform);
-        let load = || async { Knowledge::load(&self.store, room.community, sources).await.map(Arc::new) };
+        let load =
+            || async { Knowledge::load(&self.store, room.community, room.platform, self.learning).await.map(Arc::new) };
         cell.get_or_try_init(load).await.cloned()
     }
 

@@ -3,7 +3,7 @@
 //! another, because each has its own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard},
 };
 
@@ -47,6 +47,12 @@ impl Learning {
             _ => Sources::All,
         }
     }
+
+    /// Whether a voice may be made only of what members said who have agreed themselves, or for whom that was declared.
+    /// Telegram's terms forbid collecting for models without each user's consent, whatever a group's policy says.
+    pub fn needs_consent(self, platform: Platform) -> bool {
+        platform == Platform::Telegram
+    }
 }
 
 #[derive(Debug, Default)]
@@ -56,12 +62,22 @@ struct Learned {
     scripts: ScriptCounter,
     /// The newest message of each room that taught something as it came.
     newest: HashMap<RoomId, MessageKey>,
+    /// Who has agreed, where only their words may be learned.
+    agreed: HashSet<MemberId>,
+}
+
+/// The members of a community who agreed to be imitated.
+async fn agreed_members(store: &Store, community: CommunityId) -> anyhow::Result<HashSet<MemberId>> {
+    let members = store.members(community).await.context("cannot read who has agreed to be imitated")?;
+    Ok(members.into_iter().filter(|member| member.consent.allows()).map(|member| member.id).collect())
 }
 
 /// What is known of one community.
 #[derive(Debug)]
 pub struct Knowledge {
     community: CommunityId,
+    sources: Sources,
+    needs_consent: bool,
     learned: Mutex<Learned>,
 }
 
@@ -70,23 +86,34 @@ impl Knowledge {
     ///
     /// # Errors
     /// Where the history cannot be read.
-    pub async fn load(store: &Store, community: CommunityId, sources: Sources) -> anyhow::Result<Self> {
+    pub async fn load(
+        store: &Store,
+        community: CommunityId,
+        platform: Platform,
+        learning: Learning,
+    ) -> anyhow::Result<Self> {
+        let (sources, needs_consent) = (learning.sources(platform), learning.needs_consent(platform));
+        let agreed = match needs_consent {
+            true => agreed_members(store, community).await?,
+            false => HashSet::new(),
+        };
         let spoken = store
             .spoken(community, LEARNED_MESSAGES, sources)
             .await
             .with_context(|| format!("cannot read the history of community {community}"))?;
         let count = spoken.len();
         let learned = tokio::task::spawn_blocking(move || {
-            let mut learned = Learned::default();
+            let mut learned = Learned { agreed, ..Learned::default() };
             for said in &spoken {
-                learned.learn(said.room, said.member, Some(&said.text), said.sent_at);
+                let may_learn = !needs_consent || learned.agreed.contains(&said.member);
+                learned.learn(said.room, said.member, may_learn.then_some(&said.text), said.sent_at);
             }
             learned
         })
         .await
         .context("learning from the history was interrupted")?;
         tracing::info!(%community, messages = count, "learned how the group talks");
-        Ok(Self { community, learned: Mutex::new(learned) })
+        Ok(Self { community, sources, needs_consent, learned: Mutex::new(learned) })
     }
 
     /// The community.
@@ -105,11 +132,37 @@ impl Knowledge {
         }
     }
 
+    /// Whether the words of somebody may be learned as they come.
+    pub fn may_learn_from(&self, member: MemberId) -> bool {
+        self.sources == Sources::All && (!self.needs_consent || self.lock().agreed.contains(&member))
+    }
+
+    /// Learns what those said who have agreed since then, where their words were left alone until they did.
+    ///
+    /// # Errors
+    /// Where the history cannot be read.
+    pub async fn consent_changed(&self, store: &Store) -> anyhow::Result<()> {
+        if !self.needs_consent {
+            return Ok(());
+        }
+        let agreed = agreed_members(store, self.community).await?;
+        if agreed.is_subset(&self.lock().agreed) {
+            return Ok(());
+        }
+        let spoken = store.spoken(self.community, LEARNED_MESSAGES, self.sources).await?;
+        let mut learned = self.lock();
+        let new: HashSet<MemberId> = agreed.difference(&learned.agreed).copied().collect();
+        spoken.iter().filter(|s| new.contains(&s.member)).for_each(|said| learned.learn_words(said.member, &said.text));
+        learned.agreed.extend(new);
+        Ok(())
+    }
+
     /// Forgets a member.
     pub fn forget(&self, member: MemberId) {
         let mut learned = self.lock();
         learned.markov.forget(member);
         learned.habits.forget(member);
+        learned.agreed.remove(&member);
     }
 
     /// Looks at the habits.
@@ -149,8 +202,12 @@ impl Learned {
     fn learn(&mut self, room: RoomId, member: MemberId, text: Option<&str>, sent_at: DateTime<Utc>) {
         self.habits.learn(room, member, sent_at);
         if let Some(text) = text {
-            self.markov.learn(member, text);
-            self.scripts.add(text);
+            self.learn_words(member, text);
         }
+    }
+
+    fn learn_words(&mut self, member: MemberId, text: &str) {
+        self.markov.learn(member, text);
+        self.scripts.add(text);
     }
 }

@@ -30,6 +30,8 @@ pub struct Config {
     pub web: Web,
     /// Discord.
     pub discord: Discord,
+    /// Telegram.
+    pub telegram: Telegram,
     /// What may be learned from.
     pub training: Training,
     /// Who may be imitated.
@@ -102,6 +104,43 @@ impl Default for Discord {
             shards: None,
             address: None,
             tls_ca: None,
+        }
+    }
+}
+
+/// Telegram. It is used where there is a token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telegram {
+    /// The bot's token.
+    pub token: Option<SecretString>,
+    /// A file that holds it.
+    pub token_file: Option<PathBuf>,
+    /// The bold line above what a persona says, with `{name}` for the member's name.
+    pub persona_line: String,
+    /// The tokens of further bots that personas speak through.
+    pub persona_bots: Vec<SecretString>,
+    /// A file that holds them, one a line.
+    pub persona_bots_file: Option<PathBuf>,
+    /// The address at which Telegram brings what happens; without it, it is fetched.
+    pub webhook_url: Option<String>,
+    /// Where the program listens for that, behind a reverse proxy.
+    pub webhook_listen: SocketAddr,
+    /// Another Bot API server than Telegram's.
+    pub api_url: Option<String>,
+}
+
+impl Default for Telegram {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            persona_line: "{name} (AI)".to_owned(),
+            persona_bots: Vec::new(),
+            persona_bots_file: None,
+            webhook_url: None,
+            webhook_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8018)),
+            api_url: None,
         }
     }
 }
@@ -231,6 +270,8 @@ impl Config {
         config.database.url = secret(config.database.url, config.database.url_file.as_deref(), "database.url")?;
         config.model.api_key = secret(config.model.api_key, config.model.api_key_file.as_deref(), "model.api_key")?;
         config.discord.token = secret(config.discord.token, config.discord.token_file.as_deref(), "discord.token")?;
+        config.telegram.token = secret(config.telegram.token, config.telegram.token_file.as_deref(), "telegram.token")?;
+        config.telegram.read_persona_bots()?;
         config.check()?;
         Ok(config)
     }
@@ -243,6 +284,7 @@ impl Config {
         if !self.discord.persona_name.contains("{name}") {
             bail!("discord.persona_name is \"{}\", without {{name}} for the member's name", self.discord.persona_name);
         }
+        self.telegram.check()?;
         if let Some(ShardRange { first, last, total }) = self.discord.shards
             && (first > last || last >= total)
         {
@@ -253,6 +295,30 @@ impl Config {
                 "training.discord_api_messages is \"permitted\" without training.reason; say there how Discord permitted it, \
                  since its Developer Policy forbids training on what came through its API"
             );
+        }
+        Ok(())
+    }
+}
+
+impl Telegram {
+    fn read_persona_bots(&mut self) -> anyhow::Result<()> {
+        let Some(path) = &self.persona_bots_file else { return Ok(()) };
+        if !self.persona_bots.is_empty() {
+            bail!("telegram.persona_bots and telegram.persona_bots_file are both set; give one of them");
+        }
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read telegram.persona_bots_file {}", path.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        self.persona_bots = lines.map(|token| SecretString::from(token.to_owned())).collect();
+        Ok(())
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.persona_line.contains("{name}") {
+            bail!("telegram.persona_line is \"{}\", without {{name}} for the member's name", self.persona_line);
+        }
+        if let Some(url) = self.webhook_url.as_ref().filter(|url| !url.starts_with("https://")) {
+            bail!("telegram.webhook_url is \"{url}\"; Telegram calls addresses that begin with https:// only");
         }
         Ok(())
     }

@@ -2,18 +2,18 @@
 //! end. Importing the same file again, or after an interruption, stores nothing twice.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use chat::{Author, CommunityId, MemberId, MemberKey, Origin, Platform, Provenance, RoomId};
+use chat::{Author, CommunityId, MemberId, MemberKey, MessageKey, Origin, Platform, Provenance, RoomId};
 use chrono::{DateTime, Utc};
 use corpus::import::{
     self, ChatHeader, DropReason, Fault, Format, ImportError, ImportedAuthor, ImportedMessage, Item, Options,
 };
-use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Store};
+use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Store, Unnumbered};
 use tokio::sync::mpsc;
 
 /// How many messages are stored at once.
@@ -175,6 +175,8 @@ fn read(mut opened: import::Import, batches: &mpsc::Sender<Batch>) {
 struct Destination {
     community: CommunityId,
     room: RoomId,
+    /// Whether messages have ids over all rooms of the community, so that one may be in another room.
+    has_topics: bool,
 }
 
 struct Writer<'a> {
@@ -219,12 +221,15 @@ impl Writer<'_> {
                 nonce: None,
             })
             .collect();
+        let heard = self.heard_live(at, messages).await?;
+        let rows: Vec<NewMessage<'_>> = rows.into_iter().filter(|row| !heard.contains(&row.key)).collect();
         let outcome = self.store.record_batch(at.room, &rows).await?;
         self.report.stored += outcome.stored;
-        self.report.known += outcome.known;
+        self.report.known += outcome.known + heard.len() as u64;
         self.report.forgotten += outcome.forgotten;
         let reactions: Vec<NewReaction<'_>> = messages
             .iter()
+            .filter(|message| !heard.contains(&message.key))
             .flat_map(|message| message.reactions.iter().map(move |reaction| (message.key, reaction)))
             .map(|(key, reaction)| NewReaction {
                 key,
@@ -235,6 +240,29 @@ impl Writer<'_> {
             .collect();
         self.store.react_batch(at.room, &reactions).await?;
         Ok(())
+    }
+
+    /// The keys of messages that the history has under other keys, where the chat's ids count for one account only, or in
+    /// other rooms, where they count for the whole community.
+    async fn heard_live(&self, at: Destination, messages: &[ImportedMessage]) -> anyhow::Result<HashSet<MessageKey>> {
+        let unnumbered = messages.iter().filter(|message| message.key.place().is_some());
+        let rows: Vec<Unnumbered<'_>> = unnumbered
+            .map(|message| Unnumbered {
+                key: message.key,
+                member: self.member(at.community, &message.author),
+                text: &message.text,
+                is_edited: message.edited_at.is_some(),
+            })
+            .collect();
+        let mut heard = HashSet::new();
+        if !rows.is_empty() {
+            heard.extend(self.store.said_already(at.room, &rows).await?);
+        }
+        if at.has_topics {
+            let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+            heard.extend(self.store.known_elsewhere(at.room, &keys).await?);
+        }
+        Ok(heard)
     }
 
     /// Stores those authors that are new or have another name than before.
@@ -289,7 +317,8 @@ impl Writer<'_> {
         let room =
             NewRoom { community: community.id, external_id: &chat.external_id, title: &chat.title, parent: None };
         let room = self.store.room(&room).await?;
-        let destination = Destination { community: community.id, room: room.id };
+        let has_topics = platform == Platform::Telegram;
+        let destination = Destination { community: community.id, room: room.id, has_topics };
         self.rooms.insert(chat.external_id.clone(), destination);
         self.report.communities.push(community.id);
         tracing::info!(chat = %chat.external_id, room = %room.id, "importing a chat");

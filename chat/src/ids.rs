@@ -93,6 +93,26 @@ impl MessageKey {
                 | fingerprint,
         )
     }
+
+    /// How many bits of [`MessageKey::from_second`] tell the messages of a second apart.
+    const PLACE_BITS: u32 = 31;
+
+    /// Builds a key from the second of posting (32 bits since 1970, clamped to them) and a place within it (31 bits), for
+    /// chats in which a message has another id for each account, so that ids neither order nor identify what several
+    /// accounts have seen. Telegram's small groups are such; the place is the id that our own account sees, or what an
+    /// import has instead.
+    ///
+    /// Such a key is negative: when the chat becomes one with ids of its own, those come after it.
+    pub fn from_second(sent_at: DateTime<Utc>, place: u32) -> Self {
+        let second = sent_at.timestamp().clamp(0, (1 << 32) - 1);
+        let place = i64::from(place) & ((1 << Self::PLACE_BITS) - 1);
+        Self(i64::MIN + ((second << Self::PLACE_BITS) | place))
+    }
+
+    /// The place within its second, of a key that [`MessageKey::from_second`] built; none of a platform's id.
+    pub fn place(self) -> Option<u32> {
+        (self.0 < 0).then_some((self.0 & ((1 << Self::PLACE_BITS) - 1)) as u32)
+    }
 }
 
 impl fmt::Display for MessageKey {
@@ -115,6 +135,16 @@ mod tests {
         let second = MessageKey::from_time(at(1_000), 1, 0);
         let later = MessageKey::from_time(at(1_001), 0, 0);
         assert!(first < second && second < later);
+    }
+
+    #[test]
+    fn keys_of_seconds_rise_come_before_ids_and_give_their_place_back() {
+        let key = |seconds: i64, place| MessageKey::from_second(at(seconds * 1_000), place);
+        let rising = [key(-5, 0), key(0, 7), key(1, 3), key(1, 4), key(2, 0), key(i64::from(u32::MAX), 0x7fff_ffff)];
+        assert!(rising.is_sorted_by(|a, b| a < b), "{rising:?}");
+        assert!(rising.iter().all(|key| *key < MessageKey(0)));
+        assert_eq!(rising.map(MessageKey::place), [0, 7, 3, 4, 0, 0x7fff_ffff].map(Some));
+        assert_eq!(MessageKey(7).place(), None);
     }
 
     #[test]

@@ -9,15 +9,13 @@ mod tag;
 mod telegram;
 
 pub use discord::{discord_escape, discord_plain, model_plain};
-pub use telegram::{Entity, EntityKind, telegram_html_escape, telegram_plain};
+pub use telegram::{Entity, EntityKind, telegram_html_escape, telegram_mention, telegram_plain};
 
 /// Somebody or something that a message names by the platform's identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mention<'a> {
     /// A member, by id.
     Member(&'a str),
-    /// A member, by the user name that stands after the `@` in the text (Telegram).
-    Username(&'a str),
     /// A role, by id (Discord).
     Role(&'a str),
     /// A channel, by id (Discord).

@@ -51,6 +51,16 @@ pub enum Pacing {
 pub const MAX_DELAY_SECONDS: f32 = 3600.0;
 
 impl Pacing {
+    /// One step less lively; none where it is off already.
+    pub fn quieter(self) -> Option<Pacing> {
+        match self {
+            Pacing::Off => None,
+            Pacing::Calm => Some(Pacing::Off),
+            Pacing::Natural | Pacing::Custom { .. } => Some(Pacing::Calm),
+            Pacing::Chatty => Some(Pacing::Natural),
+        }
+    }
+
     /// The presets that have a name.
     pub const PRESETS: [Pacing; 4] = [Pacing::Off, Pacing::Calm, Pacing::Natural, Pacing::Chatty];
 

@@ -85,6 +85,21 @@ impl Store {
         rows.into_iter().map(Community::try_from).collect()
     }
 
+    /// The communities of a platform that the bot is in, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn communities_of(&self, platform: Platform) -> Result<Vec<Community>> {
+        let rows: Vec<CommunityRow> = sqlx::query_as(
+            "select community_id, platform, external_id, title from community
+             where platform = $1 and left_at is null order by community_id",
+        )
+        .bind(platform.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Community::try_from).collect()
+    }
+
     /// All communities, by title.
     ///
     /// # Errors
@@ -96,6 +111,50 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(Community::try_from).collect()
+    }
+
+    /// Says that the platform calls a community, and the room of that name in it, otherwise from now on. Returns it, or
+    /// none where the new name is that of another community with a history of its own: then both stay as they are.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn community_moved(&self, platform: Platform, from: &str, to: &str) -> Result<Option<CommunityId>> {
+        let mut transaction = self.pool.begin().await?;
+        let named = "select community_id from community where platform = $1 and external_id = $2 for update";
+        let old: Option<i32> =
+            sqlx::query_scalar(named).bind(platform.as_str()).bind(from).fetch_optional(&mut *transaction).await?;
+        let new: Option<i32> =
+            sqlx::query_scalar(named).bind(platform.as_str()).bind(to).fetch_optional(&mut *transaction).await?;
+        let Some(old) = old else { return Ok(new.map(CommunityId)) };
+        if let Some(new) = new {
+            let is_in_use: bool = sqlx::query_scalar(
+                "select exists (select from message join room using (room_id) where community_id = $1)",
+            )
+            .bind(new)
+            .fetch_one(&mut *transaction)
+            .await?;
+            if is_in_use {
+                return Ok(None);
+            }
+            // Nothing is known of it but its name, which it gives up.
+            sqlx::query("update community set external_id = 'empty:' || community_id where community_id = $1")
+                .bind(new)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query("update community set external_id = $2 where community_id = $1")
+            .bind(old)
+            .bind(to)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("update room set external_id = $3 where community_id = $1 and external_id = $2")
+            .bind(old)
+            .bind(from)
+            .bind(to)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Some(CommunityId(old)))
     }
 
     /// Says that the bot was removed from a community. What its rooms are set to stays, for a return.
@@ -154,6 +213,26 @@ mod tests {
         assert_eq!(with_history().await, [scene.community.clone()]);
         scene.store().delete_messages(scene.room, &[chat::MessageKey(1)], crate::scene::at(2)).await.unwrap();
         assert_eq!(with_history().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_community_that_moves_keeps_its_rooms_unless_another_is_there() {
+        let scene = Scene::new().await;
+        let store = scene.store();
+        let small = community(store, "-7").await;
+        let its_room = room(store, &small, "-7").await;
+        let speaker = member(store, &small, "ada").await;
+        store.record(its_room.id, &said(1, speaker.id, "hi")).await.unwrap();
+        let large = community(store, "-1007").await;
+        let moved = async |from, to| store.community_moved(Platform::Web, from, to).await.unwrap();
+        assert_eq!(moved("-7", "-1007").await, Some(small.id), "an empty one gives way");
+        assert_eq!(moved("-7", "-1007").await, Some(small.id), "again");
+        let there = store.room_by_id(its_room.id).await.unwrap().unwrap();
+        assert_eq!((there.external_id.as_str(), there.community_external_id.as_str()), ("-1007", "-1007"));
+        let other = community(store, "-8").await;
+        assert_eq!(moved("-8", "-1007").await, None, "what has a history stays");
+        let known: Vec<_> = store.communities_of(Platform::Web).await.unwrap().into_iter().map(|c| c.id).collect();
+        assert_eq!(known, [scene.community.id, small.id, large.id, other.id]);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@
 //!
 //! It knows nothing of platforms, of prompts or of who speaks next.
 
+mod accounts;
 mod adapters;
 mod authorship;
 mod backfills;
@@ -28,6 +29,7 @@ mod migrations;
 mod outbox;
 mod personas;
 mod reactions;
+mod recognition;
 mod rooms;
 #[cfg(test)]
 mod scene;
@@ -62,6 +64,7 @@ pub use members::{MemberActivity, NewMember, Sighting};
 pub use messages::{BatchOutcome, NewMessage, Recorded};
 pub use outbox::{NewTurn, Turn, TurnEnd, TurnState};
 pub use reactions::NewReaction;
+pub use recognition::Unnumbered;
 pub use rooms::{NewRoom, Room};
 
 /// Enough for the rooms of a busy group: a query takes about a millisecond, and a small machine gains nothing from more.

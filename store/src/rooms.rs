@@ -1,6 +1,6 @@
 //! Rooms: channels, threads and forum topics, the units of conversation.
 
-use chat::{CommunityId, Platform, RoomId};
+use chat::{CommunityId, MessageKey, Platform, RoomId};
 use chrono::{DateTime, Utc};
 
 use crate::{Result, Store, StoreError, storable};
@@ -132,6 +132,24 @@ impl Store {
         row.map(Room::try_from).transpose()
     }
 
+    /// The room of a community that holds a message of this key, where keys are ids of the whole community.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn room_of_message(&self, community: CommunityId, key: MessageKey) -> Result<Option<Room>> {
+        let row: Option<RoomRow> = sqlx::query_as(select_room!(
+            "room",
+            "where r.community_id = $1
+                and exists (select from message m where m.room_id = r.room_id and m.message_key = $2)
+             order by r.room_id limit 1"
+        ))
+        .bind(community.0)
+        .bind(key.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(Room::try_from).transpose()
+    }
+
     /// The rooms of a platform, oldest first.
     ///
     /// # Errors
@@ -186,7 +204,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Scene, at, room};
+    use crate::scene::{Scene, at, room, said};
 
     #[tokio::test]
     async fn a_room_is_found_by_its_id_and_its_platform() {
@@ -207,6 +225,9 @@ mod tests {
         assert_eq!(parents, [None, Some("lounge".to_owned())]);
         let again = NewRoom { community: scene.community.id, external_id: "thread", title: "", parent: None };
         assert_eq!(scene.store().room(&again).await.unwrap(), thread);
+        scene.store().record(thread.id, &said(7, scene.bob.id, "hi")).await.unwrap();
+        let holding = async |key| scene.store().room_of_message(scene.community.id, MessageKey(key)).await.unwrap();
+        assert_eq!((holding(7).await, holding(8).await), (Some(thread), None));
     }
 
     #[tokio::test]

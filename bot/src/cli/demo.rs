@@ -78,6 +78,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         data,
         page: Some(page),
         discord: None,
+        telegram: None,
         model,
         awaited: None,
         limits: Limits::default(),

@@ -4,12 +4,17 @@ use anyhow::ensure;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::{ConfigArgs, database::Database, import::data_folder, run::discord_settings};
+use super::{
+    ConfigArgs,
+    database::Database,
+    import::data_folder,
+    run::{discord_settings, telegram_settings},
+};
 use crate::{
     config::{ApiMessages, Config, Model, Web},
     doctor::Finding,
     models::{Catalogue, ModelsFolder, chosen},
-    platform::discord,
+    platform::{discord, telegram},
     runner::RunnerClient,
 };
 
@@ -24,7 +29,8 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
             wrong += usize::from(finding.is_wrong());
         }
     };
-    tell(vec![database(&config).await]);
+    let (opened, finding) = database(&config).await;
+    tell(vec![finding]);
     tell(vec![model(&config).await]);
     tell(web(&config.web).await);
     tell(vec![training(&config)]);
@@ -36,25 +42,40 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
             "README.md, \"On Discord\", says how to get one; put it into GROUPCHAT__DISCORD__TOKEN",
         )]),
     }
+    match telegram_settings(&config) {
+        Some(settings) => {
+            tell(telegram::doctor::examine(&settings, opened.as_ref().map(|database| &database.store)).await)
+        }
+        None => tell(vec![Finding::note(
+            "Telegram",
+            "no token is set, so it is not used",
+            "README.md, \"On Telegram\", says how to get one; put it into GROUPCHAT__TELEGRAM__TOKEN",
+        )]),
+    }
+    if let Some(database) = opened {
+        database.store.close().await;
+    }
     ensure!(wrong == 0, "{wrong} of these must be mended before `groupchat run` works; see above");
     Ok(())
 }
 
-async fn database(config: &Config) -> Finding {
+/// Opens the database, and says how that went.
+async fn database(config: &Config) -> (Option<Database>, Finding) {
     let opened = async {
         let data = data_folder(None, config)?;
         let url: Option<&SecretString> = config.database.url.as_ref();
         let database = Database::open(url, &data).await?;
-        database.store.close().await;
-        anyhow::Ok(match url {
+        let what = match url {
             Some(_) => "the server of database.url answers, and its schema is up to date".to_owned(),
             None => format!("the private PostgreSQL in {} starts, and its schema is up to date", data.display()),
-        })
+        };
+        anyhow::Ok((database, what))
     };
     match opened.await {
-        Ok(what) => Finding::fine("database", what),
+        Ok((database, what)) => (Some(database), Finding::fine("database", what)),
         Err(error) => {
-            Finding::wrong("database", format!("{error:#}"), "README.md, \"When something is wrong\", may help")
+            let mend = "README.md, \"When something is wrong\", may help";
+            (None, Finding::wrong("database", format!("{error:#}"), mend))
         }
     }
 }

@@ -110,8 +110,8 @@ async fn serve_model(args: model_runner::Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Where the filter is no filter.
 fn start_logging(filter: &str) -> anyhow::Result<()> {
-    // The Discord library writes addresses that hold tokens into its logs below `warn`, whatever else is asked for.
-    let filter = EnvFilter::try_new(format!("{filter},serenity=warn"))
+    // These libraries write addresses that hold tokens into their logs below `warn`, whatever else is asked for.
+    let filter = EnvFilter::try_new(format!("{filter},serenity=warn,teloxide=warn,teloxide_core=warn"))
         .map_err(|error| anyhow::anyhow!("log.filter is \"{filter}\", which is no filter: {error}; \"info\" is one"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     Ok(())

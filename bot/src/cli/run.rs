@@ -20,7 +20,7 @@ use crate::{
     community::Learning,
     config::{Config, Web},
     event::Place,
-    platform::discord,
+    platform::{discord, telegram},
 };
 
 /// What the group of the web page is called in the history.
@@ -31,9 +31,12 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
     let config = args.load()?;
     start_logging(&config.log.filter)?;
     let shutdown = shutdown_on_signal()?;
-    let discord = discord_settings(&config);
-    if !config.web.enabled && discord.is_none() {
-        bail!("no platform is configured, so there is nothing to run; set web.enabled = true, or give discord.token");
+    let (discord, telegram) = (discord_settings(&config), telegram_settings(&config));
+    if !config.web.enabled && discord.is_none() && telegram.is_none() {
+        bail!(
+            "no platform is configured, so there is nothing to run; set web.enabled = true, or give discord.token or \
+             telegram.token"
+        );
     }
     let data = data_folder(None, &config)?;
     let _lock = config.database.url.is_none().then(|| DataLock::take(&data)).transpose()?;
@@ -50,6 +53,7 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
         data,
         page,
         discord,
+        telegram,
         model,
         awaited,
         limits: config.quotas,
@@ -96,6 +100,20 @@ pub(super) fn discord_settings(config: &Config) -> Option<discord::Settings> {
             last: shards.last,
             total: shards.total,
         }),
+    })
+}
+
+/// What is set for Telegram, where it is to be used.
+pub(super) fn telegram_settings(config: &Config) -> Option<telegram::Settings> {
+    let telegram = config.telegram.clone();
+    let listen = telegram.webhook_listen;
+    Some(telegram::Settings {
+        token: telegram.token?,
+        persona_bots: telegram.persona_bots,
+        persona_line: telegram.persona_line,
+        webhook: telegram.webhook_url.map(|url| telegram::Webhook { url, listen }),
+        api_url: telegram.api_url,
+        pace: telegram::Pace::default(),
     })
 }
 

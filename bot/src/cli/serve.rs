@@ -22,6 +22,7 @@ use crate::{
     platform::{
         Platform,
         discord::{self, Discord},
+        telegram::{self, Telegram},
         web::{self, WebPlatform},
     },
     quotas::Limits,
@@ -51,6 +52,7 @@ pub(super) struct Service {
     pub data: PathBuf,
     pub page: Option<WebPage>,
     pub discord: Option<discord::Settings>,
+    pub telegram: Option<telegram::Settings>,
     pub model: Model,
     /// Where neither path nor URL is set: the file that is served once it is there.
     pub awaited: Option<PathBuf>,
@@ -64,7 +66,8 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service { database, data, page, discord, model, awaited, limits, learning, grace, clock, shutdown } = self;
+        let Service { database, data, page, discord, telegram, model, awaited, limits, learning, grace, clock, shutdown } =
+            self;
         let store = database.store.clone();
         if database.is_ours_alone() {
             // Nobody else can be speaking: what a killed process held is free.
@@ -72,6 +75,10 @@ impl Service {
         }
         let discord = match discord {
             Some(settings) => Some(Discord::connect(settings, store.clone(), clock, rand_seed(), &shutdown).await?),
+            None => None,
+        };
+        let telegram = match telegram {
+            Some(settings) => Some(Telegram::connect(settings, store.clone(), clock, rand_seed(), &shutdown).await?),
             None => None,
         };
         // The database and the runner are looked after until the rooms have finished, since finishing needs them.
@@ -82,6 +89,7 @@ impl Service {
             page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
         platforms.extend(web.clone().map(|web| web as Arc<dyn Platform>));
         platforms.extend(discord.clone().map(|discord| discord as Arc<dyn Platform>));
+        platforms.extend(telegram.clone().map(|telegram| telegram as Arc<dyn Platform>));
         let app = App::new(AppOptions {
             store,
             platforms,
@@ -117,7 +125,16 @@ impl Service {
                 None => Ok(()),
             }
         };
-        // Whichever ends first, with a failure or because the program is to end, ends the other.
+        let on_telegram = async {
+            match telegram {
+                Some(telegram) => {
+                    println!("to take the bot into a group on Telegram: {}", telegram.invite_link());
+                    telegram.run(app.clone(), shutdown.clone()).await
+                }
+                None => Ok(()),
+            }
+        };
+        // Whichever ends first, with a failure or because the program is to end, ends the others.
         let ending = |served: anyhow::Result<()>| {
             if served.is_err() {
                 shutdown.cancel();
@@ -125,12 +142,14 @@ impl Service {
             served
         };
         let work = async {
-            let (on_web, on_discord) =
-                tokio::join!(async { ending(serving.await) }, async { ending(on_discord.await) });
+            let (on_web, on_discord, on_telegram) =
+                tokio::join!(async { ending(serving.await) }, async { ending(on_discord.await) }, async {
+                    ending(on_telegram.await)
+                },);
             shutdown.cancel();
             app.stopped().await;
             finished.cancel();
-            on_web.and(on_discord)
+            on_web.and(on_discord).and(on_telegram)
         };
         let watch = dataset::keep_watch(database.store.clone(), data, finished.clone());
         let (served, (), (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner, watch);

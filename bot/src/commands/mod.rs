@@ -37,6 +37,7 @@ pub use answer::{Answer, AnswerFile, Audience};
 pub use language::Language;
 pub(crate) use parse::weighted;
 pub use parse::{Usage, parse};
+pub(crate) use privacy::privacy;
 pub(crate) use run::{Caller, run};
 pub use spec::{SPECS, Spec};
 

@@ -1,10 +1,11 @@
 //! `/privacy`: what is kept, for what, and how to end it.
 
 use super::Answer;
-use crate::room::RoomTask;
+use crate::voice::Voice;
 
-pub(super) fn show(room: &RoomTask) -> Answer {
-    let elsewhere = match room.shared.voice.is_remote() {
+/// What is kept of a group whose personas speak with this voice.
+pub(crate) fn privacy(voice: &Voice) -> Answer {
+    let elsewhere = match voice.is_remote() {
         true => {
             "The five latest are shown to the model server that whoever runs me has chosen; nothing else goes anywhere,"
         }

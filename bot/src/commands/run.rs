@@ -3,8 +3,8 @@
 use chat::Member;
 
 use super::{
-    Answer, Command, Rank, cast, consent, forgetme, help, history, idle, model, more, mydata, pace, policy, privacy,
-    reset, say, speaker, summon, topic, tune, who,
+    Answer, Command, Rank, cast, consent, forgetme, help, history, idle, model, more, mydata, pace, policy, reset, say,
+    speaker, summon, topic, tune, who,
 };
 use crate::room::RoomTask;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(room: &mut RoomTask, caller: &Caller, command: Command) 
         Command::Who(key) => who::show(room, key).await,
         Command::Model => Ok(model::show(room)),
         Command::History(what) => Ok(history::read(room, caller, what).await),
-        Command::Privacy => Ok(privacy::show(room)),
+        Command::Privacy => Ok(super::privacy(&room.shared.voice)),
         Command::Help => Ok(help::show()),
     };
     answer.unwrap_or_else(|error| {

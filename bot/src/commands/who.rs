@@ -23,7 +23,7 @@ pub(super) async fn show(room: &RoomTask, key: Option<MessageKey>) -> anyhow::Re
         _ => "nobody noted what it was drawn with".to_owned(),
     };
     Ok(Answer::asker(format!(
-        "That was my persona of {name}, not {name}: {why}, at {} UTC. React with ❌ to take it away.",
+        "That was my persona of {name}, not {name}: {why}, at {} UTC. A ❌ takes it away.",
         written.sent_at.format("%Y-%m-%d %H:%M")
     )))
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chat::{Member, MessageKey, OutboxId, Persona};
 use chrono::{DateTime, Utc};
-use store::Room;
+use store::{Room, Store};
 
 use crate::commands::{Answer, HistoryCommand};
 
 pub mod discord;
+pub mod telegram;
 pub mod web;
 
 /// Something that one of our personas says.
@@ -118,4 +119,12 @@ pub trait Platform: Send + Sync + 'static {
     fn is_ready(&self, _room: &Room) -> bool {
         true
     }
+}
+
+/// A persona's number among those of its name in its community, from 1 on, so that two of one name can be told apart.
+async fn place_among_namesakes(store: &Store, persona: &Persona) -> store::Result<usize> {
+    let mut of_that_name: Vec<_> = store.personas(persona.community).await?;
+    of_that_name.retain(|other| other.name.eq_ignore_ascii_case(&persona.name));
+    of_that_name.sort_by_key(|other| other.id);
+    Ok(of_that_name.iter().position(|other| other.id == persona.id).unwrap_or(0) + 1)
 }

@@ -54,6 +54,8 @@ pub(crate) enum Input {
     HistoryChanged,
     /// Consent or personas of the community changed.
     MembersChanged,
+    /// The platform calls the room otherwise.
+    Moved(Room),
     /// Whoever spoke here before is gone and may have left turns unfinished.
     Orphaned,
     /// Somebody wants to hear something else in place of this message of ours.
@@ -297,6 +299,7 @@ impl RoomTask {
             Input::Said { message, by_bot, is_new } => self.said(message, by_bot, is_new),
             Input::HistoryChanged => self.missed.store(true, Ordering::Relaxed),
             Input::MembersChanged => self.members_changed().await,
+            Input::Moved(room) => self.room = room,
             Input::Orphaned => {
                 self.recovered = false;
                 self.missed.store(true, Ordering::Relaxed);

@@ -56,9 +56,27 @@ async fn with_discord_s_permission_its_messages_teach_as_they_come_and_at_a_star
     has_a_voice(&bot, "Eve").await;
 }
 
+/// Telegram's terms want that of each member; a policy of the group cannot say it for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_telegram_only_who_agreed_teaches_whatever_the_policy() {
+    let bot = BotTester::set_up(Setup { has_runner: false, ..Setup::default() }).await;
+    bot.command("Dora", "/pace 0 0 0").await;
+    bot.command("Dora", "/policy opt-out").await;
+    for line in LINES {
+        bot.says("Eve", line).await;
+    }
+    assert!(bot.command("Dora", "/summon Eve").await.done);
+    has_no_voice(&bot, "Eve").await;
+    bot.command("Eve", "/consent yes").await;
+    has_a_voice(&bot, "Eve").await;
+    let bot = bot.restart().await;
+    has_a_voice(&bot, "Eve").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn elsewhere_everything_teaches() {
-    let bot = BotTester::set_up(Setup { has_runner: false, ..Setup::default() }).await;
+    let setup = Setup { platform: chat::Platform::Web, has_runner: false, ..Setup::default() };
+    let bot = BotTester::set_up(setup).await;
     bot.command("Dora", "/pace 0 0 0").await;
     for line in LINES {
         bot.says("Eve", line).await;

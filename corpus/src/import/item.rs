@@ -130,6 +130,8 @@ pub enum DropReason {
     Deleted,
     /// Somebody else's words.
     Forwarded,
+    /// Something said to a bot.
+    Command,
     /// It does not say who wrote it.
     NoAuthor,
     /// It does not say when, or not in a way that can be read.
@@ -147,6 +149,7 @@ impl fmt::Display for DropReason {
             DropReason::Empty => "pictures, stickers and files without words",
             DropReason::Deleted => "deleted messages",
             DropReason::Forwarded => "forwarded messages, which are somebody else's words",
+            DropReason::Command => "commands to bots",
             DropReason::NoAuthor => "rows without an author",
             DropReason::BadTime => "rows without a readable time",
             DropReason::Malformed => "rows that could not be read",

@@ -1,11 +1,12 @@
 //! Telegram Desktop's `result.json`, of one chat or of everything.
 //!
 //! Its ids are the platform's own, but only supergroups and channels number their messages once for everybody: in
-//! a small group or a private chat each account counts for itself, so those are not joined to a live chat.
+//! a small group each account counts for itself, and so it was before a group became a supergroup (the export has negative
+//! ids there). Those messages get keys of their time instead, by which a live group is joined all the same.
 
-use std::{fmt, io::Read};
+use std::{collections::BTreeMap, fmt, io::Read};
 
-use chat::{MemberKey, MessageKey, Platform};
+use chat::{MemberKey, MessageKey, Platform, markup};
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use serde::{
     Deserialize, Deserializer,
@@ -14,8 +15,11 @@ use serde::{
 
 use super::{
     ChatHeader, ChatName, DropReason, Fault, ImportedAuthor, ImportedMessage, ImportedReaction, Item, Options, item,
-    json::JsonReader, time,
+    json::JsonReader, keys::TimeKeys, time,
 };
+
+/// How many messages are remembered by the exporting account's ids, for those that answer them.
+const REMEMBERED: usize = 4_096;
 
 /// Walks through the containers of the file.
 pub(super) struct Telegram<R> {
@@ -49,6 +53,7 @@ struct Chat {
     kind: Option<String>,
     id: Option<String>,
     rows: u64,
+    seconds: Seconds,
 }
 
 impl<R: Read> Telegram<R> {
@@ -133,7 +138,7 @@ impl<R: Read> Telegram<R> {
         match key {
             "name" => self.chat.name = self.json.parse::<Option<String>>()?.ok().flatten(),
             "type" => self.chat.kind = self.json.parse()?.ok(),
-            "id" => self.chat.id = self.json.parse::<Text>()?.ok().map(|id| id.0),
+            "id" => self.chat.id = self.json.parse::<Text>()?.ok().map(|id| id.shown),
             "messages" if self.json.at(b'[')? => {
                 self.json.enter_array()?;
                 self.places.push(Place::Messages);
@@ -152,7 +157,7 @@ impl<R: Read> Telegram<R> {
         let row = self.json.parse::<Row>()?;
         self.json.count_row();
         self.chat.rows += 1;
-        let message = row.and_then(|row| row.into_message(self.offset));
+        let message = row.and_then(|row| self.chat.message(row, self.offset));
         Ok(Some(match message {
             Ok(message) => Item::Message(message),
             Err(reason) => Item::Dropped { line_or_index: self.chat.rows, reason },
@@ -180,12 +185,51 @@ impl Chat {
         // The prefixes with which Telegram's Bot API tells chats of different kinds apart.
         let (prefix, platform) = match self.kind.as_deref().unwrap_or_default() {
             kind if kind.ends_with("supergroup") || kind.ends_with("channel") => ("-100", Some(Platform::Telegram)),
-            kind if kind.ends_with("group") => ("-", None),
+            kind if kind.ends_with("group") => ("-", Some(Platform::Telegram)),
             _ => ("", None),
         };
         match &self.id {
             Some(id) => ChatHeader { external_id: format!("{prefix}{id}"), title, platform, community: None },
             None => ChatHeader { external_id: title.clone(), title, platform: None, community: None },
+        }
+    }
+}
+
+impl Chat {
+    /// A row as a message, with keys in place of ids where these count for the exporting account only.
+    fn message(&mut self, row: Row, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
+        let id = row.id;
+        if id >= 0 && !self.is_small_group() {
+            return row.into_message(offset);
+        }
+        if let Some(at) = row.sent_at(offset) {
+            self.seconds.keys.row(at);
+        }
+        let message = row.into_message(offset)?;
+        let key = self.seconds.keys.second_key(&message.author.key);
+        let reply_to = message.reply_to.and_then(|MessageKey(id)| self.seconds.recent.get(&id).copied());
+        self.seconds.remember(id, key);
+        Ok(ImportedMessage { key, reply_to, ..message })
+    }
+
+    fn is_small_group(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.ends_with("group") && !kind.ends_with("supergroup"))
+    }
+}
+
+/// Messages whose ids count for the exporting account only.
+#[derive(Debug, Default)]
+struct Seconds {
+    keys: TimeKeys,
+    /// The latest of them, by those ids.
+    recent: BTreeMap<i64, MessageKey>,
+}
+
+impl Seconds {
+    fn remember(&mut self, id: i64, key: MessageKey) {
+        self.recent.insert(id, key);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_first();
         }
     }
 }
@@ -233,6 +277,10 @@ struct Reactor {
 }
 
 impl Row {
+    fn sent_at(&self, offset: FixedOffset) -> Option<DateTime<Utc>> {
+        moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset)
+    }
+
     fn into_message(self, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
         if self.kind != "message" {
             return Err(DropReason::Service);
@@ -240,15 +288,18 @@ impl Row {
         if self.forwarded_from.0 || self.forwarded_from_id.0 {
             return Err(DropReason::Forwarded);
         }
-        if self.text.0.trim().is_empty() {
+        if self.text.is_command {
+            return Err(DropReason::Command);
+        }
+        if self.text.shown.trim().is_empty() {
             return Err(DropReason::Empty);
         }
-        let sent_at = moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset).ok_or(DropReason::BadTime)?;
+        let sent_at = self.sent_at(offset).ok_or(DropReason::BadTime)?;
         Ok(ImportedMessage {
             key: MessageKey(self.id),
             author: author(self.from_id, self.from).ok_or(DropReason::NoAuthor)?,
             sent_at,
-            text: self.text.0.trim().to_owned(),
+            text: self.text.shown.trim().to_owned(),
             reply_to: self.reply_to_message_id.filter(|_| self.reply_to_peer_id.is_none()).map(MessageKey),
             edited_at: moment(self.edited_unixtime.as_ref(), self.edited.as_deref(), offset),
             reactions: self.reactions.into_iter().flat_map(Reaction::into_imported).collect(),
@@ -266,13 +317,13 @@ impl Reaction {
 
 fn moment(unix: Option<&Text>, local: Option<&str>, offset: FixedOffset) -> Option<DateTime<Utc>> {
     match unix {
-        Some(unix) => time::from_unix(unix.0.parse().ok()?),
+        Some(unix) => time::from_unix(unix.shown.parse().ok()?),
         None => time::instant(NaiveDateTime::parse_from_str(local?, "%Y-%m-%dT%H:%M:%S").ok()?, offset),
     }
 }
 
 fn author(key: Option<Text>, name: Option<String>) -> Option<ImportedAuthor> {
-    let mut key = key?.0;
+    let mut key = key?.shown;
     if key.is_empty() {
         return None;
     }
@@ -295,58 +346,71 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// A text in any of the forms that the export has for one: a string, a number, an entity with its `text`, or an array
-/// of these. Formatting is left out; a link keeps its words.
+/// of these. Formatting is left out; a link keeps its words, and a name that mentions somebody is marked as the live
+/// message's is.
 #[derive(Debug, Default)]
-struct Text(String);
+struct Text {
+    shown: String,
+    /// Whether it begins with a command to a bot.
+    is_command: bool,
+}
+
+impl From<String> for Text {
+    fn from(shown: String) -> Self {
+        Text { shown, is_command: false }
+    }
+}
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {
-    type Value = String;
+    type Value = Text;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or an array of texts and entities")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        Ok(text.to_owned().into())
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<String, E> {
-        Ok(text)
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Text, E> {
+        Ok(text.into())
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
+        Ok(number.to_string().into())
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
+        Ok(number.to_string().into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<String, A::Error> {
-        let mut text = String::new();
-        while let Some(Text(part)) = parts.next_element()? {
-            text.push_str(&part);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Text, A::Error> {
+        let mut text = Text::default();
+        while let Some(part) = parts.next_element::<Text>()? {
+            text.is_command |= part.is_command && text.shown.is_empty();
+            text.shown.push_str(&part.shown);
         }
         Ok(text)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<String, A::Error> {
-        let mut text = String::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut entity: A) -> Result<Text, A::Error> {
+        let (mut text, mut kind) = (String::new(), String::new());
         while let Some(key) = entity.next_key::<String>()? {
-            if key == "text" {
-                text = entity.next_value::<Text>()?.0;
-            } else {
-                entity.next_value::<IgnoredAny>()?;
+            match key.as_str() {
+                "text" => text = entity.next_value::<Text>()?.shown,
+                "type" => kind = entity.next_value::<Text>()?.shown,
+                _ => drop(entity.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(text)
+        let shown = if kind == "mention_name" { markup::telegram_mention(&text).into_owned() } else { text };
+        Ok(Text { shown, is_command: kind == "bot_command" })
     }
 }

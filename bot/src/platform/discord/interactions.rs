@@ -269,12 +269,7 @@ async fn answer_button(discord: &Discord, pressed: &ComponentInteraction) -> any
 async fn quieter(discord: &Discord, asked: &Asked<'_>) -> anyhow::Result<Option<Pacing>> {
     let Some(place) = &asked.place else { return Ok(None) };
     let room = discord.app().room(place).await?;
-    Ok(match discord.app().view(room.id).await?.settings.pacing {
-        Pacing::Off => None,
-        Pacing::Calm => Some(Pacing::Off),
-        Pacing::Natural | Pacing::Custom { .. } => Some(Pacing::Calm),
-        Pacing::Chatty => Some(Pacing::Natural),
-    })
+    Ok(discord.app().view(room.id).await?.settings.pacing.quieter())
 }
 
 #[cfg(test)]

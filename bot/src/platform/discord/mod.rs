@@ -54,7 +54,7 @@ use self::{
     posting::Answered,
     webhooks::{Hook, Webhooks},
 };
-use super::{Arrival, Platform, Post, PostError, Typing};
+use super::{Arrival, Platform, Post, PostError, Typing, place_among_namesakes};
 use crate::{
     App, Clock,
     commands::{Answer, HistoryCommand},
@@ -212,10 +212,7 @@ impl Discord {
 
     /// The name that a persona posts under, told apart from others of the same name.
     async fn name_of(&self, post: &Post) -> store::Result<String> {
-        let mut of_that_name: Vec<_> = self.store.personas(post.room.community).await?;
-        of_that_name.retain(|persona| persona.name.eq_ignore_ascii_case(&post.persona.name));
-        of_that_name.sort_by_key(|persona| persona.id);
-        let place = of_that_name.iter().position(|persona| persona.id == post.persona.id).unwrap_or(0) + 1;
+        let place = place_among_namesakes(&self.store, &post.persona).await?;
         Ok(names::acceptable(&post.persona.name, &self.settings.persona_name, place))
     }
 

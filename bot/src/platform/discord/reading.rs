@@ -57,7 +57,6 @@ pub(super) fn plain(content: &str, mentioned: &[User], guild: GuildId, directory
         }),
         Mention::Role(id) => directory.role_name(guild, RoleId::new(id.parse().ok().filter(|&id| id > 0)?)),
         Mention::Channel(id) => Some(directory.channel(ChannelId::new(id.parse().ok().filter(|&id| id > 0)?))?.name),
-        Mention::Username(_) => None,
     };
     markup::discord_plain(content, &name_of)
 }

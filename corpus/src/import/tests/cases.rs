@@ -69,14 +69,43 @@ fn telegram_of_everything() {
         &everything,
         expect![[r#"
             Telegram Desktop
-            # -5 "Small" on archive
-              1 2024-03-01 10:00:00 user1="A": "one"
+            # -5 "Small" on telegram
+              -5552705725117361390 2024-03-01 10:00:00 user1="A": "one"
             # 6 "personal chat" on archive
             # -1007 "News" on telegram
               2 2024-03-01 10:00:00 user1="A": "two"
             # 8 "saved messages" on archive
               3 2024-03-01 10:00:00 user1="A": "three"
         "#]],
+    );
+}
+
+#[test]
+fn telegram_ids_of_one_account() {
+    let row = |id: i32, minute: u32, more: &str| {
+        format!(
+            r#"{{"id":{id},"type":"message","date_unixtime":"{}","from":"A","from_id":"user1",{more}}}"#,
+            minute * 60
+        )
+    };
+    let rows = [
+        row(-99, 1, r#""text":"before it was large""#),
+        row(-98, 1, r#""text":"in the same second","edited_unixtime":"90""#),
+        row(-97, 2, r#""text":"an answer","reply_to_message_id":-98"#),
+        row(5, 3, r#""text":["since then ",{"type":"mention_name","text":"Bo","user_id":2}],"reply_to_message_id":4"#),
+    ];
+    let file = format!(r#"{{"name":"Grown","type":"private_supergroup","id":7,"messages":[{}]}}"#, rows.join(","));
+    check(
+        "result.json",
+        &file,
+        expect![[r#"
+        Telegram Desktop
+        # -1007 "Grown" on telegram
+          -9223371908004048110 1970-01-01 00:01:00 user1="A": "before it was large"
+          -9223371908001950958 1970-01-01 00:01:00 user1="A": "in the same second" edited 00:01:30
+          -9223371779155029230 1970-01-01 00:02:00 user1="A": "an answer" ->-9223371908001950958
+          5 1970-01-01 00:03:00 user1="A": "since then @Bo" ->4
+    "#]],
     );
 }
 

@@ -1,0 +1,50 @@
+//! What goes wrong.
+
+use super::{
+    FakeTelegram,
+    world::{Trouble, World},
+};
+
+impl World {
+    pub(super) fn take_trouble(&mut self, method: &str) -> Option<Trouble> {
+        let place = self.troubles.iter().position(|(of, times, _)| of == method && *times > 0)?;
+        self.troubles[place].1 -= 1;
+        Some(self.troubles[place].2.clone())
+    }
+}
+
+impl FakeTelegram {
+    fn trouble(&self, method: &str, times: u32, trouble: Trouble) {
+        self.shared.change(|world| world.troubles.push((method.to_lowercase(), times, trouble)));
+    }
+
+    /// The next calls of a method are answered with a status by something between.
+    pub fn fail(&self, method: &str, status: u16, times: u32) {
+        self.trouble(method, times, Trouble::Status(status));
+    }
+
+    /// The next calls of a method are too many.
+    pub fn limit(&self, method: &str, seconds: u64, times: u32) {
+        self.trouble(method, times, Trouble::RetryAfter(seconds));
+    }
+
+    /// The next call of a method is done, and its answer is lost.
+    pub fn lose_answer(&self, method: &str) {
+        self.trouble(method, 1, Trouble::AnswerLost);
+    }
+
+    /// Whether updates come twice and the last of them first.
+    pub fn set_untidy(&self, is_untidy: bool) {
+        self.shared.change(|world| world.is_untidy = is_untidy);
+    }
+
+    /// Whether bots are told nothing of what happens from now on.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.shared.change(|world| world.is_deaf = is_deaf);
+    }
+
+    /// Whether Telegram's limits on messages count.
+    pub fn set_limits(&self, has_limits: bool) {
+        self.shared.change(|world| world.has_limits = has_limits);
+    }
+}
