@@ -49,6 +49,11 @@ bench-discord: ## measure the bot under the load of 200 Discord servers, for fiv
 	@scripts/setup.sh demo
 	cargo bench -p bot --bench discord -- $(ARGS)
 
+.PHONY: pocket
+pocket: ## make a toy model of a few million weights from nothing, in an hour or two: FILE=pocket.gguf; options: ARGS=STEPS
+	@scripts/setup.sh demo
+	cargo run --release -p trainer --bin pocket -- $(or $(FILE),pocket.gguf) $(ARGS)
+
 .PHONY: bench-runner
 bench-runner: ## measure the model runner, against a llama-server too: LLAMA_SERVER=FILE; options: ARGS="quick latency"
 	@scripts/setup.sh demo

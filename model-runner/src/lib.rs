@@ -30,5 +30,5 @@ mod waiting;
 
 pub use args::{Args, EXIT_BAD_MODEL, LISTENING_ON, run};
 pub use gguf::{AdapterHeader, BadGguf, GgufHeader};
-pub use llama::CacheType;
+pub use llama::{CacheType, Quantisation, quantise};
 pub use server::{Options, ServeError, serve};

@@ -5,6 +5,7 @@
 mod adapter;
 mod context;
 mod grammar;
+mod quantise;
 
 use std::{
     cell::RefCell,
@@ -21,7 +22,10 @@ use llama_cpp_2::{
 };
 use llama_cpp_sys_2 as sys;
 
-pub use self::context::CacheType;
+pub use self::{
+    context::CacheType,
+    quantise::{Quantisation, quantise},
+};
 pub(crate) use self::{
     adapter::Adapter,
     context::{Context, ContextOptions, Row},

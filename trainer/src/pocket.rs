@@ -38,6 +38,8 @@ pub struct Recipe {
     pub steps: u64,
     /// Sittings that are read for each change.
     pub sittings: usize,
+    /// Sittings that the vocabulary is made from.
+    pub vocabulary_sittings: usize,
     /// What weights and text are drawn from.
     pub seed: u64,
 }
@@ -56,7 +58,7 @@ impl Default for Recipe {
             rope_base: 1e4,
             epsilon: 1e-6,
         };
-        Self { shape, steps: 2400, sittings: 12, seed: 1 }
+        Self { shape, steps: 2400, sittings: 12, vocabulary_sittings: 6000, seed: 1 }
     }
 }
 
@@ -77,9 +79,6 @@ const CONTROL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 const LONGEST: usize = 192;
 /// What the file says that the model can read: more than it has ever read, so that a long window is no error.
 const CONTEXT: u32 = 1024;
-/// Sittings that the vocabulary is made from.
-const VOCABULARY_SITTINGS: usize = 6000;
-
 /// Makes a model and writes it to a file.
 ///
 /// # Errors
@@ -176,9 +175,9 @@ impl Vocabulary {
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .show_progress(false)
             .build();
-        let sittings = Everyday::new(recipe.seed).take(VOCABULARY_SITTINGS);
+        let sittings = Everyday::new(recipe.seed).take(recipe.vocabulary_sittings);
         let texts = sittings.flat_map(|sitting| sitting.lines).map(|line| format!("{}: {}\n", line.name, line.text));
-        let head = std::iter::repeat_n(prompt::prefix(&[]), VOCABULARY_SITTINGS / 10);
+        let head = std::iter::repeat_n(prompt::prefix(&[]), recipe.vocabulary_sittings / 10);
         let cutter = word_cutter();
         let words = |text: &str| {
             let mut words = PreTokenizedString::from(text);

@@ -1,5 +1,7 @@
 //! `groupchat adapter`: which adapters a community has.
 
+mod files;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -23,6 +25,19 @@ pub(super) struct AdapterArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Known(Known),
+    /// Make a GGUF file of an adapter in PEFT's form, as Unsloth writes it
+    Import(files::ImportArgs),
+    /// Write an adapter in PEFT's form, for Python's tools
+    Export(files::ExportArgs),
+    /// Work an adapter into its base, for Ollama and others that take one file
+    Merge(files::MergeArgs),
+}
+
+/// What is done with adapters that are known.
+#[derive(Debug, Subcommand)]
+enum Known {
     /// Show the adapters that are known
     List(ListArgs),
     /// Have the personas of a community speak with an adapter
@@ -80,17 +95,26 @@ struct ForgetArgs {
 
 /// Does it.
 pub(super) async fn run(args: AdapterArgs) -> anyhow::Result<()> {
-    let (Command::List(ListArgs { history, .. })
-    | Command::Use(UseArgs { history, .. })
-    | Command::Forget(ForgetArgs { history, .. })) = &args.command;
+    match &args.command {
+        Command::Known(known) => of_known(known).await,
+        Command::Import(args) => files::import(args),
+        Command::Export(args) => files::export(args),
+        Command::Merge(args) => files::merge(args),
+    }
+}
+
+async fn of_known(known: &Known) -> anyhow::Result<()> {
+    let (Known::List(ListArgs { history, .. })
+    | Known::Use(UseArgs { history, .. })
+    | Known::Forget(ForgetArgs { history, .. })) = known;
     let config = history.config.load()?;
     start_logging(&config.log.filter)?;
     let data = data_folder(history.data.as_deref(), &config)?;
     let database = Database::open(config.database.url.as_ref(), &data).await?;
-    let done = match &args.command {
-        Command::List(args) => list(&database.store, args.community.as_deref()).await,
-        Command::Use(args) => use_file(&database.store, args).await,
-        Command::Forget(args) => forget(&database.store, &args.name, &args.community).await,
+    let done = match known {
+        Known::List(args) => list(&database.store, args.community.as_deref()).await,
+        Known::Use(args) => use_file(&database.store, args).await,
+        Known::Forget(args) => forget(&database.store, &args.name, &args.community).await,
     };
     database.store.close().await;
     done

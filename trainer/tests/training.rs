@@ -1,0 +1,202 @@
+//! A whole training on a tiny base: it learns, goes on after it was stopped as if it had not been, and leaves files that can
+//! be read.
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+use trainer::{
+    Error, adapter,
+    gguf::Base,
+    pocket::{self, Recipe},
+    shape::{Family, Shape},
+    training::{Device, Event, Job, Options, Outcome, Training, Verdict},
+};
+
+/// A base that is made once for all tests.
+static BASE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.gguf");
+    let shape = Shape {
+        family: Family::Qwen3,
+        vocabulary: 400,
+        width: 32,
+        feed_forward: 64,
+        layers: 2,
+        heads: 4,
+        key_heads: 2,
+        head_size: 16,
+        rope_base: 1e4,
+        epsilon: 1e-6,
+    };
+    let recipe = Recipe { shape, steps: 2, sittings: 2, vocabulary_sittings: 60, seed: 3 };
+    pocket::make(&recipe, &path, |_| {}).unwrap();
+    (folder, path)
+});
+
+/// Rows in which each of two people always says the same few things.
+fn dataset(folder: &Path) -> PathBuf {
+    let dataset = folder.join("dataset");
+    fs::create_dir_all(dataset.join("chatml")).unwrap();
+    for (part, count) in [("train", 24), ("validation", 6)] {
+        let rows: String = (0..count).flat_map(|number| rows(number)).collect();
+        fs::write(dataset.join("chatml").join(format!("{part}.jsonl")), rows).unwrap();
+    }
+    dataset
+}
+
+fn rows(number: usize) -> [String; 2] {
+    let (speaker, answer) = [("Ada", "the kettle is on"), ("Bo", "LOVELY see you there")][number % 2];
+    let lines = [chat::Line::new("Cleo", &format!("are we meeting at {number}")), chat::Line::new(speaker, "hm")];
+    let row = |prompt: String, answer: &str, kind: &str| {
+        let messages = json!([{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]);
+        format!("{}\n", json!({"messages": messages, "kind": kind, "speaker": speaker}))
+    };
+    [
+        row(chat::prompt::reply(&lines, None, speaker), answer, "reply"),
+        row(chat::prompt::next_speaker(&lines, None), speaker, "next_speaker"),
+    ]
+}
+
+fn job(folder: &Path, out: &str) -> Job {
+    Job {
+        base: BASE.1.clone(),
+        dataset: dataset(folder),
+        out: folder.join(out),
+        name: "friends".to_owned(),
+        members: Some("[]".to_owned()),
+        device: Device::Cpu,
+        restart: false,
+    }
+}
+
+fn quick(_: &Shape, options: &mut Options) {
+    options.layout.rank = 4;
+    options.pace.learning_rate = 1e-2;
+    options.drop_out = 0.1;
+    options.epochs = 4;
+    options.batch_rows = 8;
+    options.batch_tokens = 200;
+    options.looks = 1;
+    options.patience = 0;
+    options.checkpoint_every = Duration::ZERO;
+}
+
+fn train(job: Job, on_event: &mut dyn FnMut(&Event) -> Verdict) -> trainer::Result<Outcome> {
+    Training::new(job, quick).unwrap().run(on_event)
+}
+
+#[test]
+fn it_learns_what_people_always_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = train(job(folder.path(), "out"), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(outcome.best_loss < 0.6 * outcome.first_loss, "{outcome:?}");
+    let plot = fs::read_to_string(folder.path().join("out/loss.svg")).unwrap();
+    assert!(plot.contains("<polyline") && !plot.contains("NaN"));
+    let lines = fs::read_to_string(folder.path().join("out/metrics.jsonl")).unwrap().lines().count();
+    assert_eq!(lines as u64, outcome.steps + 5, "a line for each step, and for each of the looks");
+}
+
+#[test]
+fn a_training_that_was_stopped_ends_as_one_that_was_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train(job(folder.path(), "whole"), &mut |_| ControlFlow::Continue(())).unwrap();
+    let mut stops = 0;
+    let outcome = loop {
+        let mut steps = 0;
+        let mut stop_soon = |event: &Event| {
+            steps += u32::from(matches!(event, Event::Step { .. }));
+            if steps >= 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        match train(job(folder.path(), "stopped"), &mut stop_soon) {
+            Ok(outcome) => break outcome,
+            Err(Error::Stopped) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(stops >= 3, "it was stopped {stops} times");
+    assert_eq!((outcome.best_loss, outcome.best_step), (whole.best_loss, whole.best_step));
+    let numbers = |path: &Path| adapter::read(path).unwrap();
+    assert_eq!(numbers(&outcome.adapter), numbers(&whole.adapter));
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    train(job(folder.path(), "out"), &mut |_| ControlFlow::Continue(())).unwrap();
+    let other = |_: &Shape, options: &mut Options| options.seed = 9;
+    let error = Training::new(job(folder.path(), "out"), other).unwrap().run(&mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("--restart"), "{error}");
+}
+
+#[test]
+fn an_adapter_is_the_same_after_peft_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = train(job(folder.path(), "out"), &mut |_| ControlFlow::Continue(())).unwrap();
+    let ours = adapter::read(&outcome.adapter).unwrap();
+    let peft = folder.path().join("peft");
+    adapter::export(&peft, &ours, "base").unwrap();
+    assert_eq!(adapter::import(&peft, Family::Qwen3).unwrap(), ours);
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |job: Job| Training::new(job, quick).map(drop).unwrap_err().to_string();
+    let text = folder.path().join("text.gguf");
+    fs::write(&text, "no model").unwrap();
+    assert!(refused(Job { base: text, ..job(folder.path(), "a") }).contains("is no base to train on"));
+    let mut cut = fs::read(&BASE.1).unwrap();
+    cut.truncate(cut.len() - 1000);
+    let short = folder.path().join("short.gguf");
+    fs::write(&short, cut).unwrap();
+    let error = Training::new(Job { base: short, ..job(folder.path(), "b") }, quick).unwrap().run(&mut |_| ControlFlow::Continue(()));
+    assert!(error.unwrap_err().to_string().contains("is not whole"));
+    let empty = job(folder.path(), "c");
+    fs::write(empty.dataset.join("chatml/train.jsonl"), "").unwrap();
+    assert!(refused(empty.clone()).contains("0 rows to learn from"));
+    fs::write(empty.dataset.join("chatml/train.jsonl"), "{}\n").unwrap();
+    assert!(refused(empty).contains("line 1 is no row"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_it_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let wild = |_: &Shape, options: &mut Options| {
+        options.pace.learning_rate = 1e30;
+        options.pace.warm_up = 0.0;
+        options.pace.clip = 0.0;
+    };
+    let training = Training::new(job(folder.path(), "out"), wild).unwrap();
+    let error = training.run(&mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("--learning-rate"), "{error}");
+}
+
+#[test]
+fn a_merged_model_has_the_adapter_worked_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = train(job(folder.path(), "out"), &mut |_| ControlFlow::Continue(())).unwrap();
+    let ours = adapter::read(&outcome.adapter).unwrap();
+    let (mut base, path) = (Base::open(&BASE.1).unwrap(), folder.path().join("merged.gguf"));
+    adapter::merge(&mut base, &ours, "merged", &path).unwrap();
+    let mut merged = Base::open(&path).unwrap();
+    assert_eq!((merged.shape(), merged.name().as_str()), (base.shape(), "merged"));
+    let name = "blk.1.ffn_down.weight";
+    let (before, after) = (base.file_mut().tensor(name).unwrap().values(), merged.file_mut().tensor(name).unwrap().values());
+    let pair = ours.pairs.iter().find(|pair| (pair.layer, pair.module.gguf_name()) == (1, "ffn_down")).unwrap();
+    let change = |row: usize, column: usize| -> f32 {
+        let product = (0..pair.rank).map(|i| pair.b[row * pair.rank + i] * pair.a[i * pair.inputs() + column]);
+        ours.alpha / pair.rank as f32 * product.sum::<f32>()
+    };
+    for (row, column) in [(0, 0), (7, 13), (31, 63)] {
+        let at = row * pair.inputs() + column;
+        assert!((after[at] - before[at] - change(row, column)).abs() < 1e-3);
+        assert!(change(row, column) != 0.0);
+    }
+}
