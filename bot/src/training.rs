@@ -65,7 +65,7 @@ impl Order {
 }
 
 fn members_as_json(report: &Report) -> String {
-    let members = report.members.iter().map(|member| serde_json::json!({"id": member.member, "name": member.name}));
+    let members = report.members.iter().map(|member| serde_json::json!({"id": member.id, "name": member.name}));
     serde_json::Value::Array(members.collect()).to_string()
 }
 
@@ -93,7 +93,7 @@ pub async fn hand_over(
     report: &Report,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let members: Vec<MemberId> = report.members.iter().map(|member| member.member).collect();
+    let members: Vec<MemberId> = report.members.iter().map(|member| member.id).collect();
     adapters::register(store, community.id, name, &outcome.adapter, &members, now).await?;
     Ok(())
 }

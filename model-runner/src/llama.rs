@@ -22,14 +22,14 @@ use llama_cpp_2::{
 };
 use llama_cpp_sys_2 as sys;
 
-pub use self::{
-    context::CacheType,
-    quantise::{Quantisation, quantise},
-};
 pub(crate) use self::{
     adapter::Adapter,
     context::{Context, ContextOptions, Row},
     grammar::GrammarSampler,
+};
+pub use self::{
+    context::CacheType,
+    quantise::{Quantisation, quantise},
 };
 use crate::{
     markup::Markup,

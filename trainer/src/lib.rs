@@ -10,6 +10,7 @@ mod decoder;
 pub mod error;
 pub mod everyday;
 pub mod gguf;
+pub mod judge;
 pub mod lora;
 pub mod optimiser;
 pub mod packing;

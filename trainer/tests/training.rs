@@ -131,7 +131,8 @@ fn a_checkpoint_of_another_training_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     train(job(folder.path(), "out"), &mut |_| ControlFlow::Continue(())).unwrap();
     let other = |_: &Shape, options: &mut Options| options.seed = 9;
-    let error = Training::new(job(folder.path(), "out"), other).unwrap().run(&mut |_| ControlFlow::Continue(())).unwrap_err();
+    let error =
+        Training::new(job(folder.path(), "out"), other).unwrap().run(&mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains("--restart"), "{error}");
 }
 
@@ -156,7 +157,9 @@ fn what_cannot_be_trained_on_is_refused_in_words() {
     cut.truncate(cut.len() - 1000);
     let short = folder.path().join("short.gguf");
     fs::write(&short, cut).unwrap();
-    let error = Training::new(Job { base: short, ..job(folder.path(), "b") }, quick).unwrap().run(&mut |_| ControlFlow::Continue(()));
+    let error = Training::new(Job { base: short, ..job(folder.path(), "b") }, quick)
+        .unwrap()
+        .run(&mut |_| ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("is not whole"));
     let empty = job(folder.path(), "c");
     fs::write(empty.dataset.join("chatml/train.jsonl"), "").unwrap();
@@ -188,7 +191,8 @@ fn a_merged_model_has_the_adapter_worked_in() {
     let mut merged = Base::open(&path).unwrap();
     assert_eq!((merged.shape(), merged.name().as_str()), (base.shape(), "merged"));
     let name = "blk.1.ffn_down.weight";
-    let (before, after) = (base.file_mut().tensor(name).unwrap().values(), merged.file_mut().tensor(name).unwrap().values());
+    let (before, after) =
+        (base.file_mut().tensor(name).unwrap().values(), merged.file_mut().tensor(name).unwrap().values());
     let pair = ours.pairs.iter().find(|pair| (pair.layer, pair.module.gguf_name()) == (1, "ffn_down")).unwrap();
     let change = |row: usize, column: usize| -> f32 {
         let product = (0..pair.rank).map(|i| pair.b[row * pair.rank + i] * pair.a[i * pair.inputs() + column]);

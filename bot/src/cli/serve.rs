@@ -66,8 +66,20 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service { database, data, page, discord, telegram, model, awaited, limits, learning, grace, clock, shutdown } =
-            self;
+        let Service {
+            database,
+            data,
+            page,
+            discord,
+            telegram,
+            model,
+            awaited,
+            limits,
+            learning,
+            grace,
+            clock,
+            shutdown,
+        } = self;
         let store = database.store.clone();
         if database.is_ours_alone() {
             // Nobody else can be speaking: what a killed process held is free.

@@ -11,7 +11,7 @@ mod withdrawal;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use chat::Message;
+use chat::{ConsentPolicy, Message};
 use chrono::{DateTime, Utc};
 use corpus::dataset::{Collector, CommunityFacts, Dataset, FromApi, Options, Replace, Report, Rule};
 use store::{Community, Sources, Store};
@@ -93,7 +93,11 @@ async fn collect(
         Sources::All => FromApi::Everything,
         Sources::ExportsOnly => FromApi::Nothing,
     };
-    let members = store.members(community.id).await.context("cannot read who the members are")?;
+    let mut members = store.members(community.id).await.context("cannot read who the members are")?;
+    if learning.needs_consent(community.platform) {
+        // As if the group had decided so: then who says nothing is left out.
+        members.iter_mut().for_each(|member| member.policy = ConsentPolicy::OptIn);
+    }
     let facts = CommunityFacts { id: community.id, title: community.title.clone() };
     let mut collector = Collector::new(facts, &members, from_api, options);
     let (pages, mut received) = mpsc::channel::<Vec<Message>>(PAGES_AHEAD);

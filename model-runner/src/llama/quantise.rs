@@ -31,7 +31,8 @@ impl Quantisation {
 /// What llama.cpp says.
 pub fn quantise(from: &Path, to: &Path, quantisation: Quantisation) -> Result<(), String> {
     backend();
-    let name = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| "a path holds a zero byte".to_owned());
+    let name =
+        |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| "a path holds a zero byte".to_owned());
     let (from, to) = (name(from)?, name(to)?);
     COMPLAINT.take();
     // SAFETY: the parameters are llama.cpp's own but for one number, and both paths end with 0 and outlive the call.

@@ -72,9 +72,10 @@ pub(super) fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let base = Base::open(&args.model)?;
     let shape = base.shape().clone();
     let adapter = adapter::import(&args.folder, shape.family)?;
-    let misfit = adapter.pairs.iter().find(|pair| {
-        pair.layer >= shape.layers || (pair.outputs(), pair.inputs()) != shape.size_of(pair.module)
-    });
+    let misfit = adapter
+        .pairs
+        .iter()
+        .find(|pair| pair.layer >= shape.layers || (pair.outputs(), pair.inputs()) != shape.size_of(pair.module));
     if let Some(pair) = misfit {
         bail!(
             "the adapter was made for another model than {}: its layer {}, {}, is of another size",
