@@ -211,8 +211,7 @@ impl Vocabulary {
     }
 
     fn tokeniser(&self) -> Result<Tokeniser> {
-        let kinds: Vec<i64> = self.kinds().into_iter().map(i64::from).collect();
-        Tokeniser::new(self.tokens.clone(), &kinds, &self.merges, Family::Qwen3).map_err(Error::Request)
+        Tokeniser::new(self.tokens.clone(), &self.kinds(), &self.merges, Family::Qwen3).map_err(Error::Request)
     }
 
     fn entries(&self) -> Vec<Entry> {

@@ -27,8 +27,8 @@ pub(crate) const QWEN2_WORDS: &str =
 
 const END_OF_TURN: &str = "<|im_end|>";
 /// What a token is, by GGUF's numbers.
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
 
 /// The vocabulary of a base.
 pub struct Tokeniser {
@@ -58,7 +58,7 @@ impl Tokeniser {
             )));
         }
         let tokens = texts(file, "tokenizer.ggml.tokens")?;
-        let kinds: Vec<i64> = list(file, "tokenizer.ggml.token_type")?.iter().filter_map(|v| v.to_i64().ok()).collect();
+        let kinds: Vec<i32> = list(file, "tokenizer.ggml.token_type")?.iter().filter_map(|v| v.to_i32().ok()).collect();
         if kinds.len() != tokens.len() {
             return Err(file.refuse("its vocabulary does not say what each of its tokens is".to_owned()));
         }
@@ -68,11 +68,11 @@ impl Tokeniser {
 
     pub(crate) fn new(
         tokens: Vec<String>,
-        kinds: &[i64],
+        kinds: &[i32],
         merges: &[String],
         family: Family,
     ) -> std::result::Result<Self, String> {
-        let of_kind = |wanted: i64| {
+        let of_kind = |wanted: i32| {
             let found = tokens.iter().zip(kinds).enumerate().filter(move |(_, (_, kind))| **kind == wanted);
             found.map(|(id, (token, _))| (token.clone(), id as u32)).collect::<Vec<_>>()
         };
