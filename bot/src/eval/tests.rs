@@ -63,7 +63,7 @@ fn rows(said: &[(i32, &str, &str)]) -> Vec<Row> {
 
 /// The base takes 4 bits a character, the adapter 2 where the right member is asked and 3 where another is. Of who speaks
 /// next the base always believes Bo, the adapter whoever was spoken to.
-async fn score(Json(request): Json<Value>) -> Json<Value> {
+fn score(Json(request): Json<Value>) -> Json<Value> {
     assert_eq!(request["end_of_turn"], true);
     let prompt = request["messages"][0]["content"].as_str().unwrap();
     let is_adapter = request["model"] == "1@evaluation";
@@ -102,7 +102,7 @@ async fn models() -> Models {
             let error = json!({ "error": { "message": "it does not fit the context" } });
             return Err((axum::http::StatusCode::BAD_REQUEST, Json(error)));
         }
-        Ok(score(Json(request)).await)
+        Ok(score(Json(request)))
     };
     let health = async || Json(json!({ "status": "ready", "counters": {} }));
     let router = Router::new()
