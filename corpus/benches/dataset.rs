@@ -19,6 +19,8 @@ const MESSAGES: i64 = 1_000_000;
 const MEMBERS: i32 = 40;
 /// A room each so many messages.
 const ROOM: i64 = 10_000;
+/// A silence each so many messages.
+const SITTING: i64 = 200;
 /// Words are drawn from so many, the first ones more often.
 const WORDS: f64 = 20_000.0;
 
@@ -53,7 +55,7 @@ fn message(key: i64, rng: &mut ChaCha8Rng) -> Message {
         room: RoomId((key / ROOM) as i32 + 1),
         author: Author::Member(MemberId(rng.random_range(1..=MEMBERS))),
         author_name: String::new(),
-        sent_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(key % ROOM * 90 + key % 7 * 40_000),
+        sent_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(key % ROOM * 90 + key % ROOM / SITTING * 30_000),
         text: words.join(" "),
         origin: Origin::Imported,
         provenance: Provenance::Export,

@@ -94,7 +94,8 @@ fn rows_and_report_are_read_as_they_were_made() {
     }
     let info = fs::read_to_string(home.out().join("sharegpt/dataset_info.json")).unwrap();
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
-    expect![[r#"{"columns":{"messages":"conversations"},"file_name":"train.jsonl","formatting":"sharegpt","tags":{"assistant_tag":"gpt","content_tag":"value","role_tag":"from","user_tag":"human"}}"#]].assert_eq(&info["groupchat_train"].to_string());
+    expect![[r#"{"columns":{"messages":"conversations"},"file_name":"train.jsonl","formatting":"sharegpt"}"#]]
+        .assert_eq(&info["groupchat_train"].to_string());
     let first = fs::read_to_string(home.out().join("sharegpt/train.jsonl")).unwrap();
     let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
     expect![[r#"{"conversations":[{"from":"human","value":"You are mimicking users in a group chat. Given the conversation history, respond as the specified user.\n\nRecent messages:\nAda: word 0\n\nRespond as Ada:"},{"from":"gpt","value":"to word 0"}]}"#]].assert_eq(&first.to_string());
