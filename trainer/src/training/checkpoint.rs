@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) fingerprint: String,
     /// Steps that are done.
     pub(super) step: u64,
+    /// After which step it was last looked at the validation rows.
+    pub(super) looked: Option<u64>,
     /// The best loss on the validation rows, and after which step.
     pub(super) best: Option<(f64, u64)>,
     /// How often the loss on the validation rows did not get better since.

@@ -25,9 +25,11 @@ pub(super) enum Record {
 }
 
 impl Record {
-    fn step(&self) -> u64 {
+    /// Whether it is of what was done before a checkpoint after `steps` steps, the last look having been after `looked`.
+    fn is_kept(&self, steps: u64, looked: Option<u64>) -> bool {
         match self {
-            Self::Step { step, .. } | Self::Look { step, .. } => *step,
+            Self::Step { step, .. } => *step <= steps,
+            Self::Look { step, .. } => looked.is_some_and(|looked| *step <= looked),
         }
     }
 }
@@ -42,13 +44,13 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the metrics of a training that is `step` steps old. What was written later, by one that was killed before its
+    /// Opens the metrics of a training that is `steps` steps old and looked last after `looked`. What was written later, by one that was killed before its
     /// next checkpoint, is going to be done again and is left out.
-    pub(super) fn open(folder: &Path, step: u64) -> Result<Self> {
+    pub(super) fn open(folder: &Path, steps: u64, looked: Option<u64>) -> Result<Self> {
         let path = folder.join("metrics.jsonl");
-        let text = if step > 0 { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        let text = fs::read_to_string(&path).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
-        let records: Vec<Record> = lines.filter(|record| record.step() <= step).collect();
+        let records: Vec<Record> = lines.filter(|record| record.is_kept(steps, looked)).collect();
         let kept: String = records.iter().map(line).collect();
         WholeFile::write(&path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).map_err(|error| Error::file("write", &path, error))?;

@@ -51,7 +51,7 @@ pub(super) fn run<B: Backend>(
     let mut optimiser = Optimiser::new(&decoder.parameters);
     let restored = checkpoint.restore(&decoder.backend, &fingerprint, &mut decoder.parameters, &mut optimiser)?;
     let state = restored.unwrap_or_else(|| State { fingerprint, ..State::default() });
-    let metrics = Metrics::open(&out, state.step)?;
+    let metrics = Metrics::open(&out, state.step, state.looked)?;
     let run = Run { training: &training, base_sha256, decoder, optimiser, state, metrics, checkpoint, on_event };
     run.finish()
 }
@@ -72,9 +72,6 @@ impl<B: Backend> Run<'_, B> {
         let plan = self.training.plan.clone();
         let steps = plan.steps;
         self.tell(&Event::Started { plan, done: self.state.step })?;
-        if self.state.best.is_none() {
-            self.look()?;
-        }
         self.learn(steps)?;
         self.save()?;
         self.metrics.plot()?;
@@ -95,16 +92,21 @@ impl<B: Backend> Run<'_, B> {
         let mut batches = Batches::new(units, options.batch_rows, options.batch_tokens, options.seed);
         let every = (batches.per_epoch() / u64::from(options.looks.max(1))).max(1);
         let mut saved = Instant::now();
-        while self.state.step < steps && self.state.over.is_none() {
-            self.step(&batches.step(self.state.step), steps)?;
-            let looks = self.state.step.is_multiple_of(every) || self.state.step == steps;
-            if looks {
+        loop {
+            let (step, looked) = (self.state.step, self.state.looked);
+            // One that was stopped between a step and its look looks now.
+            let is_due = (step.is_multiple_of(every) || step == steps) && looked != Some(step);
+            if is_due {
                 self.look()?;
             }
-            if looks || saved.elapsed() >= options.checkpoint_every {
+            if is_due || saved.elapsed() >= options.checkpoint_every {
                 self.save()?;
                 saved = Instant::now();
             }
+            if step == steps || self.state.over.is_some() {
+                break;
+            }
+            self.step(&batches.step(step), steps)?;
         }
         Ok(())
     }
@@ -150,6 +152,7 @@ impl<B: Backend> Run<'_, B> {
         }
         self.state.overlaps.extend(overlap);
         self.state.over = self.verdict();
+        self.state.looked = Some(self.state.step);
         self.metrics.add(&Record::Look { step: self.state.step, loss, overlap })?;
         self.tell(&Event::Looked { step: self.state.step, loss, best, overlap })
     }
