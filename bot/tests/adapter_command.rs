@@ -170,7 +170,7 @@ async fn what_cannot_be_used_says_why() {
         groupchat: the adapter was trained on people who are no members of this community; choose theirs with --community
     "#]]).await;
     scene.check(&["use", "none.gguf", "--community", "42"], expect![[r#"
-        groupchat: cannot use none.gguf as an adapter: it cannot be read (No such file or directory (os error 2)); give the path of a GGUF file that this user may read: No such file or directory (os error 2)
+        groupchat: cannot use none.gguf as an adapter: it cannot be read (No such file or directory (os error 2)); give the path of a GGUF file that this user may read
     "#]]).await;
     scene
         .check(
