@@ -99,23 +99,23 @@ impl<B: Backend> Layer<B> {
             Some(rows) => (backend.select(&read, rows)?, backend.select(&x, rows)?),
             None => (read, x.clone()),
         };
-        let (y, middle, gate, up) = self.after_attention(pass, &read, &state)?;
+        let (y, [middle, gate, up]) = self.after_attention(pass, &read, &state)?;
         Ok((y, Kept { x, query, key, value, read, middle, gate, up }))
     }
 
-    /// The rest of a layer, once it is known what each token read.
+    /// The rest of a layer, once it is known what each token read: its output, and the states in the middle, gate and up.
     fn after_attention(
         &self,
         pass: &Pass<'_, B>,
         read: &B::Matrix,
         state: &B::Matrix,
-    ) -> Result<(B::Matrix, B::Matrix, B::Matrix, B::Matrix)> {
+    ) -> Result<(B::Matrix, [B::Matrix; 3])> {
         let backend = pass.backend;
         let middle = backend.add(self.output.forward(pass, read)?, state)?;
         let normed = self.feed_forward_norm.forward(pass, &middle)?;
         let (gate, up) = (self.gate.forward(pass, &normed)?, self.up.forward(pass, &normed)?);
         let y = backend.add(self.down.forward(pass, &backend.swiglu(&gate, &up)?)?, &middle)?;
-        Ok((y, middle, gate, up))
+        Ok((y, [middle, gate, up]))
     }
 
     /// What comes of the states of new tokens, whose keys and values are added to those before. Nothing is kept.

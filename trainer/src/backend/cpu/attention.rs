@@ -182,7 +182,7 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], segments: &[Segment], h
 }
 
 /// One head's rows of a matrix that was turned by [`by_head`].
-fn head_of<'a>((x, heads): (&'a [f32], usize), head: usize) -> &'a [f32] {
+fn head_of((x, heads): (&[f32], usize), head: usize) -> &[f32] {
     let length = x.len() / heads;
     &x[head * length..(head + 1) * length]
 }
