@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use chat::MemberId;
 use chrono::{DateTime, Utc};
-use corpus::dataset::{Report, read_report};
+use corpus::dataset::Report;
 use store::{Community, Store};
 use tokio::task::spawn_blocking;
 use trainer::{
@@ -13,7 +13,7 @@ use trainer::{
     training::{Event, Job, Options, Outcome, Training, Verdict},
 };
 
-use crate::adapters;
+use crate::{adapters, dataset::report_of};
 
 /// What is to be trained.
 #[derive(Debug, Clone)]
@@ -38,10 +38,7 @@ impl Order {
     /// # Errors
     /// A sentence, where they or the options will not do.
     pub fn prepare(self, change: impl FnOnce(&Shape, &mut Options)) -> anyhow::Result<(Training, Report)> {
-        let report = read_report(&self.dataset).with_context(|| format!("cannot read {}", self.dataset.display()))?;
-        let Some(report) = report else {
-            bail!("there is no dataset in {}; make one with `groupchat dataset`", self.dataset.display());
-        };
+        let report = report_of(&self.dataset)?;
         if report.prompt_version != chat::PROMPT_VERSION {
             bail!(
                 "the rows in {} are of version {} of the prompt, and this program renders version {}; make them again with \

@@ -14,7 +14,6 @@ mod http;
 mod job;
 mod last_words;
 mod llama;
-mod markup;
 mod masks;
 mod metrics;
 mod model_thread;

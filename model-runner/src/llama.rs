@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use chat::{Piece, Thinking};
+use chat::{ModelMarkup, Piece, Thinking};
 use llama_cpp_2::{
     llama_backend::LlamaBackend, model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr, vocab::LlamaVocab,
 };
@@ -31,10 +31,7 @@ pub use self::{
     context::CacheType,
     quantise::{Quantisation, quantise},
 };
-use crate::{
-    markup::Markup,
-    sampling::{TokenId, TokenKind, Vocabulary, VocabularyToken},
-};
+use crate::sampling::{TokenId, TokenKind, Vocabulary, VocabularyToken};
 
 /// llama.cpp could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +54,7 @@ pub(crate) enum LlamaError {
 pub(crate) struct Model {
     inner: LlamaModel,
     vocabulary: Arc<Vocabulary>,
-    markup: Markup,
+    markup: ModelMarkup,
 }
 
 impl Model {
@@ -79,7 +76,7 @@ impl Model {
         // SAFETY: `LlamaModel` is declared as transparent over such a pointer; it is ours alone and freed when it is dropped.
         let inner = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(model) };
         let vocabulary = Arc::new(vocabulary(&inner));
-        let markup = Markup::among(markup_texts(&inner.vocab()));
+        let markup = ModelMarkup::among(markup_texts(&inner.vocab()));
         Ok(Self { inner, vocabulary, markup })
     }
 
@@ -173,7 +170,7 @@ fn kind(vocabulary: &LlamaVocab<'_>, token: LlamaToken) -> TokenKind {
 }
 
 fn is_markup(vocabulary: &LlamaVocab<'_>, token: LlamaToken) -> bool {
-    vocabulary.text(token).is_some_and(|text| Markup::is_markup(&text.to_string_lossy()))
+    vocabulary.text(token).is_some_and(|text| ModelMarkup::is_markup(&text.to_string_lossy()))
 }
 
 fn markup_texts(vocabulary: &LlamaVocab<'_>) -> impl Iterator<Item = String> {

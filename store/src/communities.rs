@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(with_history().await, []);
         scene.store().record(scene.room, &said(1, scene.ada.id, "hi")).await.unwrap();
         community(scene.store(), "silent").await;
-        assert_eq!(with_history().await, [scene.community.clone()]);
+        assert_eq!(with_history().await, std::slice::from_ref(&scene.community));
         scene.store().delete_messages(scene.room, &[chat::MessageKey(1)], crate::scene::at(2)).await.unwrap();
         assert_eq!(with_history().await, []);
     }

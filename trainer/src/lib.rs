@@ -13,6 +13,7 @@ pub mod gguf;
 pub mod judge;
 pub mod lora;
 pub mod optimiser;
+pub mod overlap;
 pub mod packing;
 mod parameters;
 pub mod pocket;

@@ -1,7 +1,7 @@
 //! Text into tokens, as llama.cpp does it for the same file.
 
 use candle_core::quantized::gguf_file::Value;
-use chat::{Piece, Thinking, prompt::chatml};
+use chat::{ModelMarkup, Piece, Thinking, prompt::chatml};
 use tokenizers::{
     Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior,
     models::bpe::BPE,
@@ -37,7 +37,7 @@ pub struct Tokeniser {
     /// Tokens that are cut out of control pieces, longest first.
     special: Vec<(String, u32)>,
     /// Markup that people might type: it is cut, so that it stays what they typed.
-    markup: Vec<String>,
+    markup: ModelMarkup,
     /// Other user-defined tokens, which are tokens wherever they stand; longest first.
     everywhere: Vec<(String, u32)>,
     end_of_turn: u32,
@@ -77,9 +77,9 @@ impl Tokeniser {
             found.map(|(id, (token, _))| (token.clone(), id as u32)).collect::<Vec<_>>()
         };
         let (control, user_defined) = (of_kind(CONTROL), of_kind(USER_DEFINED));
-        let is_markup = |token: &str| token.len() > 2 && token.starts_with('<') && token.ends_with('>');
         let mut special = [control, user_defined.clone()].concat();
-        let mut everywhere: Vec<_> = user_defined.iter().filter(|(token, _)| !is_markup(token)).cloned().collect();
+        let mut everywhere: Vec<_> =
+            user_defined.iter().filter(|(token, _)| !ModelMarkup::is_markup(token)).cloned().collect();
         for list in [&mut special, &mut everywhere] {
             list.sort_by_key(|(token, _)| std::cmp::Reverse(token.len()));
         }
@@ -96,7 +96,7 @@ impl Tokeniser {
         Ok(Self {
             bpe,
             words: word_cutter(),
-            markup: user_defined.into_iter().map(|(token, _)| token).filter(|token| is_markup(token)).collect(),
+            markup: ModelMarkup::among(user_defined.into_iter().map(|(token, _)| token)),
             special,
             everywhere,
             end_of_turn,
@@ -148,16 +148,11 @@ impl Tokeniser {
         self.put_around(text, &self.special, tokens);
     }
 
-    /// llama.cpp finds user-defined tokens in any text. Markup among them is cut behind its `<`, as the runner does.
+    /// llama.cpp finds user-defined tokens in any text, so markup among them is cut, as the runner cuts it.
     fn put_text(&self, text: &str, tokens: &mut Vec<u32>) {
-        let mut start = 0;
-        for (place, _) in text.match_indices('<') {
-            if self.markup.iter().any(|token| text[place..].starts_with(token)) {
-                self.put_around(&text[start..=place], &self.everywhere, tokens);
-                start = place + 1;
-            }
+        for part in self.markup.cut(text) {
+            self.put_around(part, &self.everywhere, tokens);
         }
-        self.put_around(&text[start..], &self.everywhere, tokens);
     }
 
     /// Writes a text in which some strings are tokens of their own.

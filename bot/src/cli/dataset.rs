@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::TimeDelta;
 use clap::Args;
 use corpus::dataset::{Options, Replace, Report, Rule, Shares};
 use indicatif::{ProgressBar, ProgressStyle};
-use store::{Community, Store};
+use store::Store;
 
-use super::{ConfigArgs, database::Database, import::data_folder, start_logging};
+use super::{ConfigArgs, communities::chosen, database::Database, import::data_folder, start_logging};
 use crate::{
     Clock,
     community::Learning,
@@ -57,7 +57,8 @@ pub(super) async fn run(args: DatasetArgs) -> anyhow::Result<()> {
     let data = data_folder(args.data.as_deref(), &config)?;
     let out = args.out.clone().unwrap_or_else(|| data.join("dataset"));
     let database = Database::open(config.database.url.as_ref(), &data).await?;
-    let community = chosen(&database.store, args.community.as_deref()).await?;
+    let all = database.store.communities_with_history().await.context("cannot read which communities there are")?;
+    let community = chosen(all, args.community.as_deref())?;
     let order = Order {
         community: &community,
         learning: Learning::permitted_by(&config.training),
@@ -82,34 +83,6 @@ impl DatasetArgs {
             balance: self.balance,
         }
     }
-}
-
-/// The community that is meant: the named one, or the only one that has a history.
-pub(super) async fn chosen(store: &Store, named: Option<&str>) -> anyhow::Result<Community> {
-    let mut all = store.communities_with_history().await.context("cannot read which communities there are")?;
-    if all.is_empty() {
-        bail!("the history is empty; `groupchat import` reads one");
-    }
-    let list = all.iter().map(listed).collect::<Vec<_>>().join(", ");
-    if let Some(named) = named {
-        all.retain(|community| is_called(community, named));
-    }
-    match (all.len(), named) {
-        (1, _) => Ok(all.remove(0)),
-        (0, _) => bail!("there is no community \"{}\"; there are {list}", named.unwrap_or_default()),
-        (_, None) => bail!("there are several communities; name one with --community: {list}"),
-        (_, Some(named)) => bail!("\"{named}\" could be several communities; name one by its number: {list}"),
-    }
-}
-
-fn is_called(community: &Community, named: &str) -> bool {
-    community.id.to_string() == named || community.external_id == named || community.title == named
-}
-
-fn listed(community: &Community) -> String {
-    let Community { id, platform, external_id, title } = community;
-    let name = if title.is_empty() { external_id } else { title };
-    format!("{id} (\"{}\" on {platform})", chat::sanitise::one_line(name))
 }
 
 /// Makes the dataset with a counter on standard error.

@@ -5,15 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConfigArgs, import::data_folder, start_logging};
+use super::{ConfigArgs, import::data_folder, served, start_logging};
 use crate::{
     config::Config,
     eval::{Progress, Report, Server, Settings, dataset::Dataset, evaluate},
-    models::{Catalogue, ModelsFolder, chosen},
     runner::RunnerOptions,
 };
 
@@ -84,10 +83,7 @@ pub(super) async fn run(args: EvalArgs) -> anyhow::Result<()> {
     start_logging("warn")?;
     ensure!(args.limit != Some(0), "a limit of 0 leaves nothing to measure; leave --limit out for all rows");
     let dataset = Dataset::read(&args.dataset, args.split.name())?;
-    let model = match &args.model {
-        Some(model) => model.clone(),
-        None => served(&config, args.data.as_deref())?,
-    };
+    let model = served::model(args.model.as_deref(), &config, &data_folder(args.data.as_deref(), &config)?)?;
     let server = Server::start(options(model, &config)).await?;
     let settings = Settings { split: args.split.name().to_owned(), limit: args.limit, seed: args.seed };
     let report = measure(&server, &args.adapters, &dataset, &settings).await;
@@ -112,25 +108,6 @@ async fn measure(
     let report = evaluate(&models, dataset, settings, &bar).await;
     bar.0.finish_and_clear();
     report
-}
-
-/// The model that `groupchat run` serves.
-fn served(config: &Config, data: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(path) = &config.model.path {
-        return Ok(path.clone());
-    }
-    if config.model.url.is_some() {
-        bail!("model.url is a server on which nothing can be measured; give a GGUF file with --model");
-    }
-    let folder = ModelsFolder::below(&data_folder(data, config)?);
-    let source = chosen(config.model.name.as_deref(), &Catalogue::shipped(), &folder)?;
-    let file = folder.file(&source.label);
-    ensure!(
-        file.exists(),
-        "the model {} is not here; `groupchat model pull` fetches it, or give a GGUF file with --model",
-        source.name
-    );
-    Ok(file)
 }
 
 fn options(model: PathBuf, config: &Config) -> RunnerOptions {

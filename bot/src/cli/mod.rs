@@ -1,6 +1,7 @@
 //! The command line: results on standard output, everything else on standard error, and for each failure a sentence.
 
 mod adapter;
+mod communities;
 mod database;
 mod dataset;
 mod demo;
@@ -12,6 +13,7 @@ mod model;
 mod offer;
 mod run;
 mod serve;
+mod served;
 mod train;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -41,7 +43,7 @@ enum Command {
     /// Make training rows of the history.
     Dataset(dataset::DatasetArgs),
     /// Train an adapter that sounds like a group, on this machine.
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Fetch, check and list models.
     Model(model::ModelArgs),
     /// Measure how well a model, and adapters over it, know a group
@@ -77,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => with_runtime(done(doctor::run(args))),
         Command::Model(args) => with_runtime(done(model::run(args))),
         Command::Dataset(args) => with_runtime(done(dataset::run(args))),
-        Command::Train(args) => with_runtime(done(train::run(args))),
+        Command::Train(args) => with_runtime(done(train::run(*args))),
         Command::Eval(args) => with_runtime(done(eval::run(args))),
         Command::Adapter(args) => with_runtime(done(adapter::run(args))),
         Command::Import(args) => with_runtime(done(import::run(args))),

@@ -20,14 +20,14 @@ use trainer::{
 };
 
 use super::{
-    ConfigArgs, database::Database, dataset as dataset_command, import::data_folder, shutdown_on_signal, start_logging,
+    ConfigArgs, communities::chosen, database::Database, dataset as dataset_command, import::data_folder, served,
+    shutdown_on_signal, start_logging,
 };
 use crate::{
     Clock,
     community::Learning,
     config::Config,
     dataset,
-    models::{Catalogue, ModelsFolder, chosen},
     training::{self, Order},
 };
 
@@ -180,9 +180,10 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     start_logging(&config.log.filter)?;
     let data = data_folder(args.data.as_deref(), &config)?;
-    let base = base(args.model.as_deref(), &config, &data)?;
+    let base = served::model(args.model.as_deref(), &config, &data)?;
     let database = Database::open(config.database.url.as_ref(), &data).await?;
-    let community = dataset_command::chosen(&database.store, args.community.as_deref()).await?;
+    let all = database.store.communities_with_history().await.context("cannot read which communities there are")?;
+    let community = chosen(all, args.community.as_deref())?;
     let rows = rows(&args, &database, &community, &config, &data).await?;
     let order = Order {
         base,
@@ -208,29 +209,17 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     ensure_memory(training.plan())?;
     let outcome = with_progress(training, &shutdown_on_signal()?).await?;
     say(&outcome);
+    if outcome.best_step == 0 {
+        bail!(
+            "nothing was learned that helps with held-out messages, so the adapter is not handed over; try another \
+               --learning-rate, or more history"
+        );
+    }
     let now = Clock::system().now();
     training::hand_over(&database.store, &community, &args.name, &outcome, &report, now).await?;
     println!("a bot that runs on this history speaks with it from its next reply on");
     database.store.close().await;
     Ok(())
-}
-
-/// The file that is trained on: the named one, or the one that `groupchat run` serves.
-fn base(named: Option<&Path>, config: &Config, data: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(path) = named.or(config.model.path.as_deref()) {
-        return Ok(path.to_owned());
-    }
-    let folder = ModelsFolder::below(data);
-    let source = chosen(config.model.name.as_deref(), &Catalogue::shipped(), &folder)?;
-    let file = folder.file(&source.label);
-    if !file.is_file() {
-        bail!(
-            "the model {} is not here; `groupchat model pull {}` fetches it, or name a file with --model",
-            source.name,
-            source.name
-        );
-    }
-    Ok(file)
 }
 
 /// The folder of the rows: the named one, or a new one.

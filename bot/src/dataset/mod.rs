@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use chat::{ConsentPolicy, Message};
 use chrono::{DateTime, Utc};
-use corpus::dataset::{Collector, CommunityFacts, Dataset, FromApi, Options, Replace, Report, Rule};
+use corpus::dataset::{Collector, CommunityFacts, Dataset, FromApi, Options, Replace, Report, Rule, read_report};
 use store::{Community, Sources, Store};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
@@ -79,6 +79,15 @@ pub async fn make(
         bail!("a member withdrew while the rows were made, so they were deleted; run it again");
     }
     Ok(report)
+}
+
+/// The report of a dataset.
+///
+/// # Errors
+/// A sentence with the remedy, where there is no dataset, or one that cannot be read.
+pub fn report_of(folder: &Path) -> anyhow::Result<Report> {
+    let report = read_report(folder).with_context(|| format!("cannot read the dataset in {}", folder.display()))?;
+    report.with_context(|| format!("there is no dataset in {}; `groupchat dataset` makes one", folder.display()))
 }
 
 /// Reads the whole history of a community.

@@ -2,53 +2,14 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
 
 use anyhow::{Context, bail, ensure};
-use chat::{MemberId, RoomId};
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-
-/// A question and its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The user turn.
-    pub prompt: String,
-    /// What was said, or the name of who said it.
-    pub answer: String,
-    /// What is asked.
-    pub kind: Kind,
-    /// The name of whoever spoke next, as the prompt shows names.
-    pub speaker: String,
-    /// Who that is.
-    pub member: MemberId,
-    /// Where it was said.
-    pub room: RoomId,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// What a row asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// What a member says.
-    Reply,
-    /// Who says something.
-    NextSpeaker,
-}
-
-/// Somebody whose words stand in a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Person {
-    /// Who.
-    pub id: MemberId,
-    /// The name in the rows.
-    pub name: String,
-}
+use chat::MemberId;
+use corpus::dataset::{Kind, Row};
 
 /// The rows of one split, and those that were learned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,28 +18,6 @@ pub struct Dataset {
     pub train: Vec<Row>,
     /// What is measured, none of it learned from.
     pub held_out: Vec<Row>,
-}
-
-/// A row in the form of its file.
-#[derive(Deserialize)]
-struct Filed {
-    messages: [Turn; 2],
-    kind: Kind,
-    speaker: String,
-    member: MemberId,
-    room: RoomId,
-    at: DateTime<Utc>,
-}
-
-#[derive(Deserialize)]
-struct Turn {
-    content: String,
-}
-
-/// What is read of a dataset's report.
-#[derive(Deserialize)]
-struct Report {
-    members: Vec<Person>,
 }
 
 impl Dataset {
@@ -106,17 +45,6 @@ fn is_said_by(row: &Row, member: MemberId) -> bool {
     row.kind == Kind::Reply && row.member == member
 }
 
-/// Everybody whose words stand in a dataset's rows, be it only in windows.
-///
-/// # Errors
-/// A sentence with the remedy, where there is no dataset.
-pub fn people_of(folder: &Path) -> anyhow::Result<Vec<Person>> {
-    let file = folder.join("report.json");
-    let text = fs::read_to_string(&file).with_context(|| no_dataset(folder))?;
-    let report: Report = serde_json::from_str(&text).with_context(|| damaged(&file.display()))?;
-    Ok(report.members)
-}
-
 fn read_split(folder: &Path, split: &str) -> anyhow::Result<Vec<Row>> {
     let file = folder.join("chatml").join(format!("{split}.jsonl"));
     let reader = BufReader::new(File::open(&file).with_context(|| no_dataset(folder))?);
@@ -124,8 +52,7 @@ fn read_split(folder: &Path, split: &str) -> anyhow::Result<Vec<Row>> {
     for (index, line) in reader.lines().enumerate() {
         let line = line.with_context(|| damaged(&file.display()))?;
         let place = || format!("{}, line {},", file.display(), index + 1);
-        let row: Filed = serde_json::from_str(&line).with_context(|| damaged(&place()))?;
-        rows.push(row.into());
+        rows.push(serde_json::from_str(&line).with_context(|| damaged(&place()))?);
     }
     ensure!(
         !rows.is_empty(),
@@ -143,15 +70,10 @@ fn damaged(what: &dyn fmt::Display) -> String {
     format!("{what} is not as `groupchat dataset` writes it; make the dataset again")
 }
 
-impl From<Filed> for Row {
-    fn from(filed: Filed) -> Self {
-        let Filed { messages: [user, assistant], kind, speaker, member, room, at } = filed;
-        Self { prompt: user.content, answer: assistant.content, kind, speaker, member, room, at }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -221,6 +143,5 @@ mod tests {
             "train",
             expect!["the split train was learned from, so it measures nothing; give --split test"],
         );
-        assert!(people_of(Path::new("/nowhere")).unwrap_err().to_string().contains("there is no dataset"));
     }
 }

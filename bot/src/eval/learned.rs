@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use chat::{MemberId, ScriptSet, prompt, scripts::ScriptCounter};
-use corpus::markov::{Likelihood, Markov};
-
-use super::{
+use corpus::{
     dataset::{Kind, Row},
-    overlap::Runs,
+    markov::{Likelihood, Markov},
 };
+use trainer::overlap::FiveGrams;
+
 use crate::director::Habits;
 
 /// Somebody who can be imitated.
@@ -27,7 +27,7 @@ pub(super) struct Learned {
     pub(super) members: Vec<Member>,
     pub(super) likelihood: Likelihood,
     pub(super) markov: Markov,
-    pub(super) runs: Runs,
+    pub(super) runs: FiveGrams,
     habits: Habits,
     scripts: ScriptCounter,
 }
@@ -38,7 +38,7 @@ impl Learned {
             members: Vec::new(),
             likelihood: Likelihood::new(),
             markov: Markov::new(),
-            runs: Runs::default(),
+            runs: FiveGrams::default(),
             habits: Habits::default(),
             scripts: ScriptCounter::default(),
         };

@@ -4,12 +4,10 @@ use std::{collections::BTreeMap, f64::consts::LN_2};
 
 use anyhow::Context;
 use chat::{MemberId, Sampling, prompt};
+use corpus::dataset::{Kind, Row};
 use rand::Rng;
 
-use super::{
-    dataset::{Kind, Row},
-    learned::Learned,
-};
+use super::learned::Learned;
 use crate::{
     runner::{Draw, Extras, Priority, RunnerClient, RunnerError},
     voice::draw_line,

@@ -8,18 +8,18 @@ pub mod dataset;
 mod interval;
 mod learned;
 mod measure;
-mod overlap;
 mod report;
 mod server;
 #[cfg(test)]
 mod tests;
 
 use chat::MemberId;
+use corpus::dataset::{Kind, Row};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::{
-    dataset::{Dataset, Kind, Row},
+    dataset::Dataset,
     interval::ratio,
     learned::Learned,
     measure::{Drawn, Guessed, Judged, Measurement},
@@ -190,7 +190,11 @@ impl Figures<'_> {
     fn overlap(&mut self, drawn: &[Drawn]) -> Overlap {
         let runs = &self.learned.runs;
         let mut share = |text: &dyn Fn(&Drawn) -> String| {
-            let rows: Vec<(f64, f64)> = drawn.iter().map(|drawn| runs.count(&text(drawn))).collect();
+            let rows: Vec<(f64, f64)> = drawn
+                .iter()
+                .map(|drawn| runs.count(&text(drawn)))
+                .map(|(known, all)| (known as f64, all as f64))
+                .collect();
             ratio(&rows, &mut self.rng)
         };
         let adapters = 0..self.models.adapters.len();

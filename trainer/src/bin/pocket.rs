@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let mut sum = 0.0;
     let report = |progress: Progress| {
         sum += progress.loss;
-        if progress.step % EVERY == 0 {
+        if progress.step.is_multiple_of(EVERY) {
             let seconds = start.elapsed().as_secs_f64();
             let left = seconds / progress.step as f64 * (recipe.steps - progress.step) as f64;
             eprintln!(

@@ -5,7 +5,6 @@ mod checkpoint;
 mod drawing;
 mod metrics;
 mod options;
-mod overlap;
 mod plan;
 mod run;
 
@@ -165,16 +164,9 @@ impl Training {
     /// # Errors
     /// A sentence; what was learned until a minute before is whole.
     pub fn run(self, on_event: &mut dyn FnMut(&Event) -> Verdict) -> Result<Outcome> {
-        match self.job.device {
-            Device::Cpu => run::run(self, Cpu, on_event),
-            Device::Cuda => {
-                let device = candle_core::Device::new_cuda(0).map_err(|error| no_device("cuda", &error))?;
-                run::run(self, Candle::new(device), on_event)
-            }
-            Device::Metal => {
-                let device = candle_core::Device::new_metal(0).map_err(|error| no_device("metal", &error))?;
-                run::run(self, Candle::new(device), on_event)
-            }
+        match self.job.device.on_gpu()? {
+            Some(gpu) => run::run(self, gpu, on_event),
+            None => run::run(self, Cpu, on_event),
         }
     }
 
@@ -183,14 +175,9 @@ impl Training {
     /// # Errors
     /// Where that step fails.
     pub fn measure(mut self) -> Result<Duration> {
-        match self.job.device {
-            Device::Cpu => self.measure_on(Cpu),
-            Device::Cuda => {
-                self.measure_on(Candle::new(candle_core::Device::new_cuda(0).map_err(|e| no_device("cuda", &e))?))
-            }
-            Device::Metal => {
-                self.measure_on(Candle::new(candle_core::Device::new_metal(0).map_err(|e| no_device("metal", &e))?))
-            }
+        match self.job.device.on_gpu()? {
+            Some(gpu) => self.measure_on(gpu),
+            None => self.measure_on(Cpu),
         }
     }
 
@@ -227,11 +214,22 @@ impl Training {
     }
 }
 
-fn no_device(name: &str, error: &candle_core::Error) -> Error {
-    Error::Request(format!(
-        "--device {name} cannot be used: {error}. Build with FEATURES={name} on a machine that has one, or train with \
-         --device cpu"
-    ))
+impl Device {
+    /// The GPU, where it is one.
+    fn on_gpu(self) -> Result<Option<Candle>> {
+        let (name, device) = match self {
+            Self::Cpu => return Ok(None),
+            Self::Cuda => ("cuda", candle_core::Device::new_cuda(0)),
+            Self::Metal => ("metal", candle_core::Device::new_metal(0)),
+        };
+        let device = device.map_err(|error| {
+            Error::Request(format!(
+                "--device {name} cannot be used: {error}. Build with FEATURES={name} on a machine that has one, or train \
+                 with --device cpu"
+            ))
+        })?;
+        Ok(Some(Candle::new(device)))
+    }
 }
 
 fn prepare(dataset: &Path, tokeniser: &Tokeniser, longest: usize) -> Result<Prepared> {

@@ -1,6 +1,6 @@
 //! The steps of a training.
 
-use std::{fs, time::Instant};
+use std::{fs, path::PathBuf, time::Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,6 @@ use super::{
     checkpoint::{Checkpoint, State},
     drawing::draw,
     metrics::{Metrics, Record},
-    overlap::FiveGrams,
 };
 use crate::{
     adapter::{self, Adapter, Pair},
@@ -20,9 +19,11 @@ use crate::{
     error::{Error, Result},
     lora,
     optimiser::Optimiser,
+    overlap::FiveGrams,
     packing::{Example, Packed},
     rows::Unit,
     shape::Module,
+    whole_file::WholeFile,
 };
 
 /// Windows of the validation rows that are looked at; more take longer and tell no more.
@@ -52,13 +53,29 @@ pub(super) fn run<B: Backend>(
     let restored = checkpoint.restore(&decoder.backend, &fingerprint, &mut decoder.parameters, &mut optimiser)?;
     let state = restored.unwrap_or_else(|| State { fingerprint, ..State::default() });
     let metrics = Metrics::open(&out, state.step, state.looked)?;
-    let run = Run { training: &training, base_sha256, decoder, optimiser, state, metrics, checkpoint, on_event };
+    let learned = FiveGrams::of(&training.prepared.said);
+    let real_overlap = learned.share_of(&training.prepared.held_out).unwrap_or(0.0);
+    let run = Run {
+        training: &training,
+        base_sha256,
+        learned,
+        real_overlap,
+        decoder,
+        optimiser,
+        state,
+        metrics,
+        checkpoint,
+        on_event,
+    };
     run.finish()
 }
 
 struct Run<'a, B: Backend> {
     training: &'a Training,
     base_sha256: String,
+    /// The five-grams of what is learned, and the share of them in what people really said next.
+    learned: FiveGrams,
+    real_overlap: f64,
     decoder: Decoder<B>,
     optimiser: Optimiser,
     state: State,
@@ -75,6 +92,7 @@ impl<B: Backend> Run<'_, B> {
         self.learn(steps)?;
         self.save()?;
         self.metrics.plot()?;
+        self.publish()?;
         let (best_loss, best_step) = self.state.best.expect("it was looked before the first step");
         Ok(Outcome {
             adapter: self.adapter_path(),
@@ -163,18 +181,13 @@ impl<B: Backend> Run<'_, B> {
         if patience > 0 && self.state.worse >= patience {
             return Some(format!("the loss on rows that are not learned from did not get better {patience} times"));
         }
-        let real = self.known().share_of(self.training.prepared.held_out.iter().map(String::as_str)).unwrap_or(0.0);
         match self.state.overlaps.as_slice() {
-            [.., a, b, c] if a < b && b < c && *c > real + RECITING && patience > 0 => Some(format!(
+            [.., a, b, c] if a < b && b < c && *c > self.real_overlap + RECITING && patience > 0 => Some(format!(
                 "it began to recite: {:.0} % of the five-word runs of its replies stand in the training text",
                 100.0 * c
             )),
             _ => None,
         }
-    }
-
-    fn known(&self) -> FiveGrams {
-        FiveGrams::of(self.training.prepared.said.iter().map(String::as_str))
     }
 
     fn looked_at(&self) -> Vec<&Unit> {
@@ -197,15 +210,27 @@ impl<B: Backend> Run<'_, B> {
         let tokeniser = &self.training.tokeniser;
         let drawn = draw(&self.decoder, &examples, LONGEST_DRAWN, tokeniser.end_of_turn(), &mut rng)?;
         let texts: Vec<String> = drawn.iter().map(|tokens| tokeniser.decode(tokens)).collect();
-        Ok(self.known().share_of(texts.iter().map(String::as_str)))
+        Ok(self.learned.share_of(&texts))
     }
 
     fn save(&self) -> Result<()> {
         self.checkpoint.save(&self.decoder.backend, &self.state, &self.decoder.parameters, &self.optimiser)
     }
 
-    fn adapter_path(&self) -> std::path::PathBuf {
+    /// The best adapter so far.
+    fn best_path(&self) -> PathBuf {
+        self.training.job.out.join("best.gguf")
+    }
+
+    fn adapter_path(&self) -> PathBuf {
         self.training.job.out.join(format!("{}.gguf", self.training.job.name))
+    }
+
+    /// Gives the best adapter its name. Until then an earlier one of that name may be served.
+    fn publish(&self) -> Result<()> {
+        let best = self.best_path();
+        let bytes = fs::read(&best).map_err(|error| Error::file("read", &best, error))?;
+        WholeFile::write(&self.adapter_path(), &bytes)
     }
 
     fn write_adapter(&self, loss: f64) -> Result<()> {
@@ -215,7 +240,7 @@ impl<B: Backend> Run<'_, B> {
             "step": self.state.step,
         });
         let notes = self.training.notes(&self.base_sha256, evaluation.to_string());
-        adapter::write(&self.adapter_path(), &self.adapter()?, &notes)
+        adapter::write(&self.best_path(), &self.adapter()?, &notes)
     }
 
     fn adapter(&self) -> Result<Adapter> {

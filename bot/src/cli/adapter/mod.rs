@@ -7,13 +7,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use chat::MemberId;
 use clap::{Args, Subcommand};
+use serde::Deserialize;
 use store::{Adapter, Community, Store};
 
-use super::{ConfigArgs, database::Database, import::data_folder, start_logging};
+use super::{
+    ConfigArgs,
+    communities::{chosen, title},
+    database::Database,
+    import::data_folder,
+    start_logging,
+};
 use crate::{
     Clock,
     adapters::{read_header, register},
-    eval::dataset::{Person, people_of},
+    dataset::report_of,
 };
 
 /// What is to be done with adapters.
@@ -151,13 +158,12 @@ fn line(community: &Community, adapter: &Adapter) -> String {
 
 async fn use_file(store: &Store, args: &UseArgs) -> anyhow::Result<()> {
     let community = community_called(store, &args.community).await?;
-    let people = match &args.members_of {
-        Some(dataset) => people_of(dataset)?,
-        None => people_in(&args.file)?,
+    let ids = match &args.members_of {
+        Some(dataset) => report_of(dataset)?.members.iter().map(|member| member.id).collect(),
+        None => members_in(&args.file)?,
     };
     let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = args.name.clone().unwrap_or(stem);
-    let ids: Vec<MemberId> = people.iter().map(|person| person.id).collect();
     let id = register(store, community.id, &name, &args.file, &ids, Clock::system().now()).await?;
     let adapters = store.adapters(community.id).await?;
     match adapters.into_iter().find(|adapter| adapter.id == id).and_then(|adapter| adapter.stale) {
@@ -169,15 +175,22 @@ async fn use_file(store: &Store, args: &UseArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One of those whom an adapter learned from.
+#[derive(Deserialize)]
+struct Person {
+    id: MemberId,
+}
+
 /// Whom an adapter learned from, as its file says.
-fn people_in(file: &Path) -> anyhow::Result<Vec<Person>> {
+fn members_in(file: &Path) -> anyhow::Result<Vec<MemberId>> {
     let header = read_header(file)?;
     let members = header.members.with_context(|| {
         format!("{} does not say whom it was trained on; say it with --members-of DATASET", file.display())
     })?;
-    serde_json::from_str(&members).with_context(|| {
+    let people: Vec<Person> = serde_json::from_str(&members).with_context(|| {
         format!("what {} says about whom it was trained on cannot be read; say it with --members-of", file.display())
-    })
+    })?;
+    Ok(people.into_iter().map(|person| person.id).collect())
 }
 
 async fn forget(store: &Store, name: &str, community: &str) -> anyhow::Result<()> {
@@ -189,24 +202,5 @@ async fn forget(store: &Store, name: &str, community: &str) -> anyhow::Result<()
 }
 
 async fn community_called(store: &Store, name: &str) -> anyhow::Result<Community> {
-    let all = store.communities().await?;
-    let known = all.iter().map(title).collect::<Vec<_>>().join(", ");
-    let is_called = |community: &Community| community.external_id == name || community.title.eq_ignore_ascii_case(name);
-    let mut called: Vec<Community> = all.into_iter().filter(is_called).collect();
-    match called.len() {
-        1 => Ok(called.remove(0)),
-        0 if known.is_empty() => bail!("no community is known yet; import a history or run the bot first"),
-        0 => bail!("there is no community \"{name}\"; there are: {known}"),
-        _ => {
-            let ids: Vec<String> = called.into_iter().map(|community| community.external_id).collect();
-            bail!("\"{name}\" is the title of several communities; give one of their ids: {}", ids.join(", "))
-        }
-    }
-}
-
-fn title(community: &Community) -> String {
-    match community.title.as_str() {
-        "" => community.external_id.clone(),
-        title => title.to_owned(),
-    }
+    chosen(store.communities().await?, Some(name))
 }
