@@ -99,8 +99,21 @@ async fn adapters_become_known_are_listed_and_forgotten() {
 
     scene.adapter("others.gguf", None);
     fs::create_dir(scene.file("dataset")).unwrap();
-    let people = json!({"version": 1, "members": [{"id": scene.bo.0, "name": "Bo", "messages": 3, "rows": {}}]});
-    fs::write(scene.file("dataset/report.json"), people.to_string()).unwrap();
+    let report = json!({
+        "version": 1,
+        "prompt_version": 1,
+        "community": {"id": 1, "title": "The Crew"},
+        "made_at": "2025-04-14T18:42:29Z",
+        "options": {
+            "silence_seconds": 21600, "merge_seconds": null, "keep": [], "shares": [0.8, 0.08, 0.08, 0.04], "balance": 4,
+        },
+        "messages": {"read": 3, "left_out": {}, "merged": 0, "window_only": {}},
+        "replaced": {},
+        "windows": 2,
+        "rows": {},
+        "members": [{"id": scene.bo.0, "name": "Bo", "messages": 3, "rows": {}}],
+    });
+    fs::write(scene.file("dataset/report.json"), report.to_string()).unwrap();
     let taken = ["use", "others.gguf", "--community", "42", "--name", "autumn", "--members-of", "dataset"];
     scene
         .check(
@@ -176,7 +189,7 @@ async fn what_cannot_be_used_says_why() {
         .check(
             &["use", "silent.gguf", "--community", "nowhere"],
             expect![[r#"
-        groupchat: there is no community "nowhere"; there are: The Crew
+        groupchat: there is no community "nowhere"; there are 1 ("The Crew" on discord)
     "#]],
         )
         .await;
@@ -184,8 +197,8 @@ async fn what_cannot_be_used_says_why() {
         .check(
             &["use", "silent.gguf", "--community", "42", "--members-of", "nowhere"],
             expect![[r#"
-        groupchat: there is no dataset in nowhere; `groupchat dataset` makes one: No such file or directory (os error 2)
-    "#]],
+                groupchat: there is no dataset in nowhere; `groupchat dataset` makes one
+            "#]],
         )
         .await;
 }

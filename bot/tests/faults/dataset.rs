@@ -60,7 +60,7 @@ async fn what_is_asked_for_wrongly_is_told_in_one_sentence() {
     assert_eq!(ended.sentence(), "the history is empty; `groupchat import` reads one");
     import(&home, "sample.json", SAMPLE, &["--members-agreed"]).await;
     import(&home, "crew.json", export(), &[]).await;
-    let list = "1 (\"Probably Fine (again) ⛵\" on archive), 2 (\"Crew\" on telegram)";
+    let list = "1 (\"Probably Fine (again) ⛵\" on telegram), 2 (\"Crew\" on telegram)";
     let sentence = async |more: &[&str]| {
         let arguments = [&["dataset", "--data", text(&data)], more].concat();
         run(&home, &arguments).await.sentence().to_owned()

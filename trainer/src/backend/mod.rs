@@ -8,10 +8,7 @@ mod cpu;
 
 pub use self::{candle::Candle, cpu::Cpu};
 
-use crate::{
-    gguf::Stored,
-    packing::{Packed, Segment},
-};
+use crate::{gguf::Stored, packing::Segment};
 
 /// What a computation can fail with: nothing on the CPU, memory and drivers elsewhere.
 pub type Result<T> = std::result::Result<T, candle_core::Error>;
@@ -131,11 +128,6 @@ pub trait Backend: Send + Sync {
     fn swiglu_backward(&self, gate: &Self::Matrix, up: &Self::Matrix, dy: &Self::Matrix) -> Result<[Self::Matrix; 2]>;
     /// For each row of logits minus the logarithm of its target's probability, and `weight` times that's gradient.
     fn cross_entropy(&self, logits: Self::Matrix, targets: &[u32], weight: f32) -> Result<(Vec<f64>, Self::Matrix)>;
-}
-
-/// The layout of packed rows.
-pub(crate) fn layout_of<B: Backend>(backend: &B, packed: &Packed, size: usize, base: f64) -> Result<B::Layout> {
-    backend.layout(&packed.segments, &packed.positions, size, base)
 }
 
 /// The cosines and sines by which heads are turned, row by row, `size / 2` a position: angle i of position p is

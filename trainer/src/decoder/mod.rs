@@ -17,7 +17,7 @@ pub(crate) use self::{
     linear::{Linear, Pair, Weight},
 };
 use crate::{
-    backend::{Backend, Result, layout_of},
+    backend::{Backend, Result},
     packing::{Packed, Segment},
     parameters::{Gradients, ParameterId, Parameters},
     shape::Shape,
@@ -131,7 +131,7 @@ impl<B: Backend> Decoder<B> {
     }
 
     fn layout(&self, packed: &Packed) -> Result<B::Layout> {
-        layout_of(&self.backend, packed, self.shape.head_size, self.shape.rope_base)
+        self.backend.layout(&packed.segments, &packed.positions, self.shape.head_size, self.shape.rope_base)
     }
 
     fn embed(&self, tokens: &[u32]) -> Result<B::Matrix> {
@@ -145,12 +145,12 @@ impl<B: Backend> Decoder<B> {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
-    /// The lowest layer that learns, if any does. Where the embedding does, everything below it, too.
+    /// The lowest layer that must be gone back to: that of the embedding where it learns, else the first that does.
     fn lowest_learning(&self) -> usize {
         if matches!(self.embedding, Weight::Trained(_)) {
             return 0;
         }
-        self.layers.iter().position(Layer::learns).unwrap_or(self.layers.len())
+        self.layers.iter().position(Layer::learns).expect("an adapter changes at least one layer")
     }
 
     /// The losses of what is predicted in `packed`, each minus the logarithm of a probability.
@@ -193,19 +193,17 @@ impl<B: Backend> Decoder<B> {
             }
         }
         let (losses, mut dx) = self.learn_from(&pass, &x, &packed.expected, weight, &mut gradients)?;
-        for index in (lowest..=last).rev() {
-            let (layer, kept) = (&self.layers[index], all_kept.pop().expect("each layer that learns kept something"));
+        let mut kept_of = || all_kept.pop().expect("each layer that learns kept something");
+        for index in (lowest + 1..=last).rev() {
             let selected = (selection(index), tokens);
-            if index == lowest && lowest > 0 || index == 0 && matches!(self.embedding, Weight::Frozen(_)) {
-                layer.learn(&pass, &layout, kept, dx, selected, &mut gradients)?;
-                break;
-            }
-            dx = layer.backward(&pass, &layout, kept, dx, selected, &mut gradients)?;
-            if index == 0
-                && let Weight::Trained(embedding) = self.embedding
-            {
+            dx = self.layers[index].backward(&pass, &layout, kept_of(), dx, selected, &mut gradients)?;
+        }
+        let (layer, selected) = (&self.layers[lowest], (selection(lowest), tokens));
+        match self.embedding {
+            Weight::Frozen(_) => layer.learn(&pass, &layout, kept_of(), dx, selected, &mut gradients)?,
+            Weight::Trained(embedding) => {
+                dx = layer.backward(&pass, &layout, kept_of(), dx, selected, &mut gradients)?;
                 gradients.push(embedding, self.backend.spread(&dx, &packed.tokens, self.shape.vocabulary)?);
-                break;
             }
         }
         Ok((losses, gradients))

@@ -174,11 +174,7 @@ impl Base {
     }
 }
 
-/// The SHA-256 of a file in hexadecimal digits.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn sha256_of_file(path: &Path) -> Result<String> {
+fn sha256_of_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let mut file = File::open(path).map_err(|error| Error::file("read", path, error))?;
     let mut buffer = vec![0; 1 << 20];
@@ -188,7 +184,12 @@ pub fn sha256_of_file(path: &Path) -> Result<String> {
             length => hasher.update(&buffer[..length]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read_shape(file: &GgufFile) -> Result<Shape> {

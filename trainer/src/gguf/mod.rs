@@ -4,9 +4,9 @@ mod base;
 mod blocks;
 mod writer;
 
-pub(crate) use self::blocks::encode;
+pub(crate) use self::{base::hex, blocks::encode};
 pub use self::{
-    base::{Base, GgufFile, sha256_of_file},
+    base::{Base, GgufFile},
     blocks::Stored,
     writer::{Entry, MetaValue, TensorPlan, Writer},
 };

@@ -22,7 +22,7 @@ use crate::{
     adapter::Notes,
     backend::{Backend, Candle, Cpu},
     error::{Error, Result},
-    gguf::Base,
+    gguf::{Base, hex},
     lora,
     rows::{self, Tokenised},
     shape::Shape,
@@ -257,8 +257,4 @@ fn prepare(dataset: &Path, tokeniser: &Tokeniser, longest: usize) -> Result<Prep
         rows_sha256: hex(&hasher.finalize()),
         report_sha256: report.map(|report| hex(&Sha256::digest(report))),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,23 +9,14 @@ use super::{
     elementwise::{add_part, softmax, softmax_backward},
     product::{Columns, Operand, Target, Threads, multiply},
 };
-use crate::packing::{Packed, Segment};
+use crate::{
+    backend::Heads,
+    packing::{Packed, Segment},
+};
 
-/// The sizes of an attention.
-#[derive(Clone, Copy)]
-pub(super) struct Heads {
-    /// Heads that ask.
-    pub(super) queries: usize,
-    /// Heads that are asked; each serves an equal number of the others.
-    pub(super) keys: usize,
-    /// Elements a head.
-    pub(super) size: usize,
-}
-
-impl Heads {
-    fn group(self) -> usize {
-        self.queries / self.keys
-    }
+/// Heads that share one head of keys and values.
+fn group(heads: Heads) -> usize {
+    heads.queries / heads.keys
 }
 
 /// Rows a token to rows a head: `[tokens][heads][size]` to `[heads][tokens][size]`.
@@ -159,7 +150,7 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], segments: &[Segment], h
     let before = k.len() / (keys * size) - tokens;
     let sights: Vec<Sight> = sights(segments).into_iter().filter(|sight| sight.own.start >= before).collect();
     let mut o = vec![0.0; q.len()];
-    o.par_chunks_mut((heads.group() * tokens * size).max(1)).enumerate().for_each(|(key_head, o)| {
+    o.par_chunks_mut((group(heads) * tokens * size).max(1)).enumerate().for_each(|(key_head, o)| {
         let of_key = |x| head_of(x, key_head);
         let (k, v) = (of_key((&k, keys)), of_key((&v, keys)));
         let (mut seen_keys, mut seen_values) = (Vec::new(), Vec::new());
@@ -167,8 +158,8 @@ pub(super) fn attention(q: &[f32], k: &[f32], v: &[f32], segments: &[Segment], h
             sight.gather(k, size, &mut seen_keys);
             sight.gather(v, size, &mut seen_values);
             let (first, count) = (sight.own.start - before, sight.own.len);
-            for member in 0..heads.group() {
-                let q = head_of((&q, queries), key_head * heads.group() + member);
+            for member in 0..group(heads) {
+                let q = head_of((&q, queries), key_head * group(heads) + member);
                 let q = &q[first * size..(first + count) * size];
                 let p = probabilities(sight, q, &seen_keys, size);
                 let at = (member * tokens + first) * size;
@@ -198,12 +189,12 @@ pub(super) fn attention_backward(
     let (k, v) = (by_head(k, keys, size), by_head(v, keys, size));
     let sights = sights(segments);
     let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
-    let (group, length) = (heads.group() * k.len() / keys, (k.len() / keys).max(1));
-    dq.par_chunks_mut(group.max(1)).zip(dk.par_chunks_mut(length)).zip(dv.par_chunks_mut(length)).enumerate().for_each(
+    let (width, length) = (group(heads) * k.len() / keys, (k.len() / keys).max(1));
+    dq.par_chunks_mut(width.max(1)).zip(dk.par_chunks_mut(length)).zip(dv.par_chunks_mut(length)).enumerate().for_each(
         |(key_head, ((dq, dk), dv))| {
             let task = Task {
-                q: &q[key_head * group..(key_head + 1) * group],
-                dy: &dy[key_head * group..(key_head + 1) * group],
+                q: &q[key_head * width..(key_head + 1) * width],
+                dy: &dy[key_head * width..(key_head + 1) * width],
                 k: head_of((&k, keys), key_head),
                 v: head_of((&v, keys), key_head),
                 size,

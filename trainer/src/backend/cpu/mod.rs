@@ -74,10 +74,6 @@ fn add_product(mut y: Matrix, a: Operand<'_>, b: Operand<'_>) -> Matrix {
     y
 }
 
-fn of_attention(heads: Heads) -> attention::Heads {
-    attention::Heads { queries: heads.queries, keys: heads.keys, size: heads.size }
-}
-
 impl Backend for Cpu {
     type Layout = Layout;
     type Matrix = Matrix;
@@ -201,7 +197,7 @@ impl Backend for Cpu {
     }
 
     fn attention(&self, [q, k, v]: [&Matrix; 3], layout: &Layout, heads: Heads) -> Result<Matrix> {
-        let read = attention::attention(&q.values, &k.values, &v.values, &layout.segments, of_attention(heads));
+        let read = attention::attention(&q.values, &k.values, &v.values, &layout.segments, heads);
         Ok(Matrix::like(q, read))
     }
 
@@ -213,7 +209,7 @@ impl Backend for Cpu {
         heads: Heads,
     ) -> Result<[Matrix; 3]> {
         let given = [&q.values[..], &k.values, &v.values, &dy.values];
-        let (dq, dk, dv) = attention::attention_backward(given, &layout.segments, of_attention(heads));
+        let (dq, dk, dv) = attention::attention_backward(given, &layout.segments, heads);
         Ok([Matrix::like(q, dq), Matrix::like(k, dk), Matrix::like(v, dv)])
     }
 
