@@ -73,9 +73,12 @@ async function ask(path, body) {
   throw response.status >= 500 || response.status === 429 ? new Away(why) : new Refused(why);
 }
 
+/** What no id is earlier than: ids are whole numbers of 64 bits, and those of a chat without ids of its own are negative. */
+const BEGINNING = "-9223372036854775808";
+
 /** Whether one id is later than another. @param {string} a @param {string} b */
 export function isLater(a, b) {
-  return a.length === b.length ? a > b : a.length > b.length;
+  return BigInt(a) > BigInt(b);
 }
 
 /** @implements {Backend} */
@@ -150,7 +153,7 @@ export class ServerBackend {
   async #look() {
     /** @type {Snapshot} */
     const snapshot = await ask("/api/room");
-    this.#cursor = snapshot.messages.at(-1)?.id ?? "0";
+    this.#cursor = snapshot.messages.at(-1)?.id ?? BEGINNING;
     this.#onEvent({ type: "snapshot", snapshot });
   }
 

@@ -59,10 +59,10 @@ function seen(timeline) {
 }
 
 test("messages stand in the order of their ids, which are no JavaScript numbers, and each once", () => {
-  const ids = ["9007199254740993", "9007199254740992", "999", "10000000000000000000"];
+  const ids = ["9007199254740993", "9007199254740992", "999", "-9007199254740993", "-9007199254740992", "9223372036854775807"];
   let timeline = EMPTY;
   for (const id of [...ids, ...ids]) timeline = withMessage(timeline, { ...message(1), id });
-  assert.deepEqual(timeline.messages.map(({ id }) => id), ["999", "9007199254740992", "9007199254740993", "10000000000000000000"]);
+  assert.deepEqual(timeline.messages.map(({ id }) => id), ["-9007199254740993", "-9007199254740992", "999", "9007199254740992", "9007199254740993", "9223372036854775807"]);
 });
 
 test("a message that comes again brings its latest wording", () => {
