@@ -1,7 +1,8 @@
 //! Everyday talk: an endless stream of made-up group chats, the text that a pocket model learns English and manners from.
 //!
-//! Each sitting has its own people, and each of them a style and phrases of their own that hold for the sitting, so that
-//! whoever continues it well has to look back at how that person wrote. What is said comes from scenes: somebody asks,
+//! Each of the people has a style and phrases of their own. Some come back from sitting to sitting and always write alike,
+//! so that whoever continues a sitting well has to know them by name; the others are there once, and one has to look back
+//! at how they wrote. What is said comes from scenes: somebody asks,
 //! others answer about the same thing, the same place, the same hour. All words, rules and scenes are written for this
 //! project and lie in the text files beside this module. The stream knows nothing of models, tokens or prompts.
 
@@ -16,6 +17,7 @@ mod style;
 mod voice;
 
 use chance::Chance;
+use people::People;
 
 /// One sitting of a made-up group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +39,15 @@ pub struct Line {
 
 /// Sittings without end, the same ones in the same order for the same seed, on every platform.
 pub struct Everyday {
+    people: People,
     chance: Chance,
 }
 
 impl Everyday {
     /// The stream of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { chance: Chance::seeded(seed) }
+        let mut chance = Chance::seeded(seed);
+        Self { people: People::drawn(&mut chance), chance }
     }
 }
 
@@ -51,7 +55,7 @@ impl Iterator for Everyday {
     type Item = Sitting;
 
     fn next(&mut self) -> Option<Sitting> {
-        Some(plan::sitting(&mut self.chance))
+        Some(plan::sitting(&self.people, &mut self.chance))
     }
 }
 

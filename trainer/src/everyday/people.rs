@@ -8,7 +8,13 @@ use super::{
     style::Style,
 };
 
+/// How many come back from sitting to sitting.
+const REGULARS: usize = 64;
+/// How many of those who sit there are regulars, of 100.
+const REGULAR_PERCENT: usize = 65;
+
 /// Somebody who talks in a sitting.
+#[derive(Clone)]
 pub(super) struct Person {
     pub(super) name: String,
     pub(super) style: Style,
@@ -26,11 +32,40 @@ pub(super) struct Person {
     phrase_percent: usize,
 }
 
-/// `count` people of different names.
-pub(super) fn group(count: usize, chance: &mut Chance) -> Vec<Person> {
+/// Who may come to a sitting: regulars, who always write alike, so that a name says something, and guests, of whom nothing
+/// is known but what they have just written.
+pub(super) struct People {
+    regulars: Vec<Person>,
+}
+
+impl People {
+    pub(super) fn drawn(chance: &mut Chance) -> Self {
+        Self { regulars: different(REGULARS, || Person::drawn(chance)) }
+    }
+
+    /// `count` people of different names.
+    pub(super) fn group(&self, count: usize, chance: &mut Chance) -> Vec<Person> {
+        different(count, || match chance.percent(REGULAR_PERCENT) {
+            true => chance.pick(&self.regulars).clone(),
+            false => self.guest(chance),
+        })
+    }
+
+    fn guest(&self, chance: &mut Chance) -> Person {
+        loop {
+            let guest = Person::drawn(chance);
+            if self.regulars.iter().all(|regular| regular.name != guest.name) {
+                return guest;
+            }
+        }
+    }
+}
+
+/// So many people of different names.
+fn different(count: usize, mut next: impl FnMut() -> Person) -> Vec<Person> {
     let mut people: Vec<Person> = Vec::with_capacity(count);
     while people.len() < count {
-        let person = Person::drawn(chance);
+        let person = next();
         if people.iter().all(|known| known.name != person.name) {
             people.push(person);
         }
@@ -88,8 +123,9 @@ mod tests {
     #[test]
     fn names_are_names_and_differ() {
         let mut chance = Chance::seeded(3);
+        let all = People::drawn(&mut chance);
         for _ in 0..400 {
-            let people = group(7, &mut chance);
+            let people = all.group(7, &mut chance);
             for (place, person) in people.iter().enumerate() {
                 assert_eq!(chat::sanitise::name(&person.name), person.name);
                 assert!(people[..place].iter().all(|other| other.name != person.name));
@@ -100,7 +136,9 @@ mod tests {
     #[test]
     fn the_five_friends_of_the_sample_are_among_them() {
         let mut chance = Chance::seeded(4);
-        let names: Vec<String> = (0..900).flat_map(|_| group(5, &mut chance)).map(|person| person.name).collect();
+        let people = People::drawn(&mut chance);
+        let groups = (0..2_000).flat_map(|_| people.group(5, &mut chance));
+        let names: Vec<String> = groups.map(|person| person.name).collect();
         for friend in ["Juno", "Ambrose", "Tilda", "Ines", "Rafi"] {
             assert!(names.iter().any(|name| name == friend), "{friend} never came");
         }

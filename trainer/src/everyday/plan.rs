@@ -4,7 +4,7 @@ use super::{
     Line, Sitting,
     chance::Chance,
     grammar::{GRAMMAR, Scope},
-    people::{self, Person},
+    people::{People, Person},
     scene::{Role, SCENES, Scene},
     voice,
 };
@@ -22,9 +22,9 @@ mod share {
 }
 
 /// One sitting.
-pub(super) fn sitting(chance: &mut Chance) -> Sitting {
+pub(super) fn sitting(people: &People, chance: &mut Chance) -> Sitting {
     let count = chance.weighted(&[(14, 2), (26, 3), (24, 4), (20, 5), (10, 6), (6, 7)]);
-    let mut table = Table { people: people::group(count, chance), last: None, lines: Vec::new(), chance };
+    let mut table = Table { people: people.group(count, chance), last: None, lines: Vec::new(), chance };
     if table.chance.percent(share::GREETING) {
         table.exchange("greet", "greet.back");
     }
