@@ -42,6 +42,8 @@ pub struct Packed {
     pub(crate) asked: Vec<u32>,
     /// What is to be predicted there.
     pub(crate) expected: Vec<u32>,
+    /// The segment at whose end each row ends; none for a row of which nothing is read.
+    ends: Vec<Option<usize>>,
     /// Tokens of the rows, as if nothing were shared.
     row_tokens: usize,
 }
@@ -50,13 +52,14 @@ impl Packed {
     /// Packs `examples`. A row's last token is only predicted, never read.
     pub fn new<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let mut trie = Trie::default();
-        let examples: Vec<&Example> = examples.into_iter().filter(|example| example.tokens.len() > 1).collect();
-        let leaves: Vec<usize> =
-            examples.iter().map(|example| trie.insert(&example.tokens[..example.tokens.len() - 1])).collect();
+        let examples: Vec<&Example> = examples.into_iter().collect();
+        let read = |example: &Example| example.tokens.len().saturating_sub(1);
+        let ends = examples.iter().map(|example| trie.insert(&example.tokens[..read(example)])).collect();
         let mut packed = trie.lay_out();
+        packed.ends = ends;
         packed.row_tokens = examples.iter().map(|example| example.tokens.len()).sum();
-        for (example, leaf) in examples.iter().zip(leaves) {
-            let places = packed.path(leaf);
+        for (number, example) in examples.iter().enumerate() {
+            let places = packed.row(number);
             for (place, token) in
                 (example.answer.max(1)..example.tokens.len()).map(|at| (places[at - 1], example.tokens[at]))
             {
@@ -95,9 +98,10 @@ impl Packed {
         lineage
     }
 
-    /// The places of the tokens from the root to the end of `segment`.
-    fn path(&self, segment: usize) -> Vec<u32> {
-        let lineage = Self::lineage(&self.segments, segment);
+    /// The places of the tokens of a row, in order, by the row's number among those that were packed. The last token is
+    /// not there, since nobody reads it.
+    pub(crate) fn row(&self, number: usize) -> Vec<u32> {
+        let lineage = self.ends[number].map(|end| Self::lineage(&self.segments, end)).unwrap_or_default();
         lineage.iter().flat_map(|segment| segment.start as u32..(segment.start + segment.len) as u32).collect()
     }
 }
@@ -116,21 +120,20 @@ struct Node {
 }
 
 impl Trie {
-    /// Adds a row and returns the node at which it ends; a node never moves, only its beginning may go to a new one above.
-    fn insert(&mut self, row: &[u32]) -> usize {
+    /// Adds a row and returns the node at which it ends, where it has a token; a node never moves, only its beginning may go
+    /// to a new one above.
+    fn insert(&mut self, row: &[u32]) -> Option<usize> {
         let (mut at, mut rest) = (None, row);
-        loop {
+        while !rest.is_empty() {
             let children = at.map_or(&self.roots, |node: usize| &self.nodes[node].children);
             let next = children.iter().copied().find(|&child| self.nodes[child].tokens[0] == rest[0]);
-            let Some(child) = next else { return self.add(at, rest) };
+            let Some(child) = next else { return Some(self.add(at, rest)) };
             let shared = self.nodes[child].tokens.iter().zip(rest).take_while(|(a, b)| a == b).count();
             let above = if shared < self.nodes[child].tokens.len() { self.split(child, shared) } else { child };
             rest = &rest[shared..];
-            if rest.is_empty() {
-                return above;
-            }
             at = Some(above);
         }
+        at
     }
 
     fn add(&mut self, parent: Option<usize>, tokens: &[u32]) -> usize {
@@ -227,7 +230,9 @@ mod tests {
             let examples: Vec<Example> = rows.iter().map(|row| Example { tokens: row.clone(), answer: 1 }).collect();
             let packed = Packed::new(&examples);
             let mut at = 0;
-            for row in &rows {
+            for (number, row) in rows.iter().enumerate() {
+                let read: Vec<u32> = packed.row(number).iter().map(|&place| packed.tokens[place as usize]).collect();
+                prop_assert_eq!(&read, &row[..row.len() - 1]);
                 for (place, &token) in row[1..].iter().enumerate() {
                     let asked = packed.asked[at] as usize;
                     prop_assert_eq!(packed.expected[at], token);

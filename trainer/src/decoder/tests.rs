@@ -101,6 +101,18 @@ fn packed_rows_teach_what_single_ones_do() {
 }
 
 #[test]
+fn the_states_of_a_row_do_not_depend_on_what_it_is_packed_with() {
+    let (rows, decoder) = (examples(), model(Cpu));
+    let packed = Packed::new(&rows);
+    let together = decoder.states_at(&packed, 2).unwrap();
+    for (number, row) in rows.iter().enumerate() {
+        let alone = decoder.states_at(&Packed::new([row]), 2).unwrap();
+        let found = Cpu.select(&together, &packed.row(number)).unwrap();
+        assert!(relative_difference(found.values(), alone.values()) < 1e-5);
+    }
+}
+
+#[test]
 fn both_backends_agree() {
     let packed = [Packed::new(&examples())];
     let (mut cpu, mut candle) = (model(Cpu), model(Candle::new(Device::Cpu)));

@@ -34,6 +34,10 @@ pub struct Options {
     pub looks: u32,
     /// After how many looks without a better loss it ends; 0 for never.
     pub patience: u32,
+    /// Whether the layers below the adapter are computed anew in each step, instead of once, with what comes of them kept on
+    /// the disk.
+    #[serde(skip)]
+    pub recompute: bool,
     /// How long a training goes on before it is written down; nothing that was learned before is ever lost.
     #[serde(skip, default = "a_minute")]
     pub checkpoint_every: Duration,
@@ -59,8 +63,14 @@ impl Options {
             seed: 1,
             looks: 2,
             patience: 3,
+            recompute: false,
             checkpoint_every: a_minute(),
         }
+    }
+
+    /// Whether what comes of the layers below the adapter is kept: where there are some, and it is needed again.
+    pub(super) fn keeps_states(&self) -> bool {
+        self.layout.first_layer > 0 && self.epochs > 1 && !self.recompute
     }
 
     /// Looks for what cannot be.
