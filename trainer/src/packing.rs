@@ -5,12 +5,14 @@
 //! above. What is computed, forwards and backwards, is what each row by itself would give.
 
 /// One row of the training: what is read, and what is to be said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Prompt and answer.
     pub tokens: Vec<u32>,
     /// From which token on the loss counts: the first of the answer.
     pub answer: usize,
+    /// How much each of these tokens counts, beside those of other rows.
+    pub weight: f32,
 }
 
 impl Example {
@@ -32,7 +34,7 @@ pub struct Segment {
 }
 
 /// Rows, packed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Packed {
     pub(crate) tokens: Vec<u32>,
     /// The place of each token in its own row.
@@ -42,6 +44,8 @@ pub struct Packed {
     pub(crate) asked: Vec<u32>,
     /// What is to be predicted there.
     pub(crate) expected: Vec<u32>,
+    /// How much each of these counts; those that count alike stand together.
+    pub(crate) weights: Vec<f32>,
     /// The segment at whose end each row ends; none for a row of which nothing is read.
     ends: Vec<Option<usize>>,
     /// Tokens of the rows, as if nothing were shared.
@@ -58,13 +62,16 @@ impl Packed {
         let mut packed = trie.lay_out();
         packed.ends = ends;
         packed.row_tokens = examples.iter().map(|example| example.tokens.len()).sum();
-        for (number, example) in examples.iter().enumerate() {
+        let mut by_weight: Vec<(usize, &Example)> = examples.into_iter().enumerate().collect();
+        by_weight.sort_by(|(_, one), (_, other)| other.weight.total_cmp(&one.weight));
+        for (number, example) in by_weight {
             let places = packed.row(number);
             for (place, token) in
                 (example.answer.max(1)..example.tokens.len()).map(|at| (places[at - 1], example.tokens[at]))
             {
                 packed.asked.push(place);
                 packed.expected.push(token);
+                packed.weights.push(example.weight);
             }
         }
         packed
@@ -88,6 +95,16 @@ impl Packed {
     /// How many tokens are predicted.
     pub fn targets(&self) -> usize {
         self.expected.len()
+    }
+
+    /// What all that is predicted counts together.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weights.iter().copied().map(f64::from).sum()
+    }
+
+    /// The sum of losses, one for each token that is predicted, each times what it counts.
+    pub(crate) fn weighed(&self, losses: &[f64]) -> f64 {
+        losses.iter().zip(&self.weights).map(|(loss, &weight)| loss * f64::from(weight)).sum()
     }
 
     /// The segments from the root to `segment`, in order.
@@ -187,7 +204,7 @@ mod tests {
 
     fn check(rows: &[(&[u32], usize)], expected: Expect) {
         let examples: Vec<Example> =
-            rows.iter().map(|&(tokens, answer)| Example { tokens: tokens.to_vec(), answer }).collect();
+            rows.iter().map(|&(tokens, answer)| Example { tokens: tokens.to_vec(), answer, weight: 1.0 }).collect();
         let packed = Packed::new(&examples);
         let segments: Vec<String> = packed
             .segments
@@ -224,10 +241,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_counts_alike_stands_together() {
+        let example = |tokens: [u32; 3], weight: f32| Example { tokens: tokens.to_vec(), answer: 1, weight };
+        let rows = [example([1, 2, 3], 0.5), example([1, 4, 5], 1.0), example([1, 6, 7], 0.5)];
+        let packed = Packed::new(&rows);
+        assert_eq!(packed.expected, [4, 5, 2, 3, 6, 7]);
+        assert_eq!(packed.weights, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]);
+        assert_eq!((packed.weight(), packed.weighed(&[1.0, 2.0, 4.0, 4.0, 4.0, 4.0])), (4.0, 11.0));
+    }
+
     proptest! {
         #[test]
         fn each_row_finds_its_own_tokens(rows in prop::collection::vec(prop::collection::vec(0u32..3, 2..9), 1..12)) {
-            let examples: Vec<Example> = rows.iter().map(|row| Example { tokens: row.clone(), answer: 1 }).collect();
+            let example = |row: &Vec<u32>| Example { tokens: row.clone(), answer: 1, weight: 1.0 };
+            let examples: Vec<Example> = rows.iter().map(example).collect();
             let packed = Packed::new(&examples);
             let mut at = 0;
             for (number, row) in rows.iter().enumerate() {

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     packing::Example,
     tokens::Tokeniser,
+    training::Options,
 };
 
 /// A row in words.
@@ -63,7 +64,7 @@ fn parse(line: &str) -> Option<Row> {
 }
 
 /// Rows that share a window, which are always learned from together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Unit {
     /// The number of its first row; the others follow.
     pub(crate) first: usize,
@@ -71,7 +72,7 @@ pub(crate) struct Unit {
 }
 
 /// Rows as tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Tokenised {
     pub(crate) units: Vec<Unit>,
     /// Rows that were left out, for they are longer than what is computed at once.
@@ -80,12 +81,13 @@ pub(crate) struct Tokenised {
 
 impl Tokenised {
     /// The rows are numbered from `first` on, but for those that are left out.
-    pub(crate) fn new(rows: &[Row], tokeniser: &Tokeniser, longest: usize, first: usize) -> Self {
+    pub(crate) fn new(rows: &[Row], tokeniser: &Tokeniser, options: &Options, first: usize) -> Self {
         let mut tokenised = Self::default();
         let (mut window, mut number) = ("", first);
-        for row in rows {
-            let example = tokeniser.example(&row.prompt, &row.answer);
-            if example.tokens.len() > longest {
+        for row in rows.iter().filter(|row| row.is_reply || options.speaker_weight > 0.0) {
+            let mut example = tokeniser.example(&row.prompt, &row.answer);
+            example.weight = if row.is_reply { 1.0 } else { options.speaker_weight };
+            if example.tokens.len() > options.longest {
                 tokenised.too_long += 1;
                 continue;
             }

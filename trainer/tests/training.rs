@@ -240,6 +240,28 @@ fn a_plan_tells_what_is_kept_of_the_lower_layers() {
 }
 
 #[test]
+fn rows_that_count_nothing_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let weighing = |weight: f32| {
+        let change = move |shape: &Shape, options: &mut Options| {
+            quick(shape, options);
+            (options.speaker_weight, options.epochs) = (weight, 1);
+        };
+        Training::new(job(folder.path(), &format!("{weight}")), change)
+    };
+    let (replies, all) = (weighing(0.0).unwrap(), weighing(0.5).unwrap());
+    assert_eq!((replies.plan().rows, replies.plan().validation_rows), (24, 6));
+    assert_eq!((all.plan().rows, all.plan().validation_rows), (48, 12));
+    let (replies, all) = (replies.run(&mut go_on).unwrap(), all.run(&mut go_on).unwrap());
+    let both = weighing(1.0).unwrap().run(&mut go_on).unwrap();
+    // Who speaks next is a name of few tokens; the first losses are means over the same ones, weighed differently.
+    let [replies, all, both] = [replies, all, both].map(|outcome| outcome.first_loss);
+    assert!((replies < all && all < both) || (replies > all && all > both), "{replies}, {all}, {both}");
+    let error = weighing(-1.0).map(drop).unwrap_err().to_string();
+    assert!(error.contains("--speaker-weight"), "{error}");
+}
+
+#[test]
 fn a_checkpoint_of_another_training_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     train(job(folder.path(), "out"), &mut go_on).unwrap();

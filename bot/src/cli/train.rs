@@ -89,6 +89,10 @@ pub(super) struct LearningArgs {
     /// The share of an adapter's inputs that is dropped in each step [default: 0]
     #[arg(long)]
     dropout: Option<f32>,
+    /// How much a token of a next speaker's name counts, beside one of a reply; 0 leaves out the rows that ask for it
+    /// [default: 1]
+    #[arg(long)]
+    speaker_weight: Option<f32>,
     /// How far a step goes [default: 2e-4, for small models 2e-3]
     #[arg(long)]
     learning_rate: Option<f64>,
@@ -160,6 +164,7 @@ impl LearningArgs {
         set(&mut options.layout.first_layer, self.upper_layers.map(|upper| layers.saturating_sub(upper)));
         options.recompute = self.recompute;
         set(&mut options.drop_out, self.dropout);
+        set(&mut options.speaker_weight, self.speaker_weight);
         set(&mut options.pace.learning_rate, self.learning_rate);
         let schedule = self.schedule.map(|schedule| match schedule {
             ScheduleArg::Constant => Schedule::Constant,

@@ -186,11 +186,11 @@ impl<B: Backend> Decoder<B> {
             let selection = (index + 1 == self.layers.len()).then_some(packed.asked.as_slice());
             x = layer.forward(&pass, &layout, x, selection)?.0;
         }
-        self.losses_of(&pass, &x, &packed.expected)
+        self.losses_of(&pass, &x, packed)
     }
 
-    /// Adds `weight` times the gradients of the losses to the parameters', and returns the losses. `seed` is what drop-out
-    /// is drawn from.
+    /// Adds `weight` times the gradients of the losses, each times what it counts, to the parameters', and returns the
+    /// losses. `seed` is what drop-out is drawn from.
     pub(crate) fn learn(&mut self, packed: &Packed, weight: f32, seed: u64) -> Result<Vec<f64>> {
         let states = self.states_below(packed)?;
         self.learn_above(packed, states, weight, seed)
@@ -230,7 +230,7 @@ impl<B: Backend> Decoder<B> {
             x = y;
             all_kept.push(kept);
         }
-        let (losses, mut dx) = self.learn_from(&pass, &x, &packed.expected, weight, &mut gradients)?;
+        let (losses, mut dx) = self.learn_from(&pass, &x, packed, weight, &mut gradients)?;
         let mut kept_of = || all_kept.pop().expect("each layer that learns kept something");
         for index in (lowest + 1..=last).rev() {
             let selected = (selection(index), tokens);

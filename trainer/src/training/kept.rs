@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn units(rows: &[Vec<u32>]) -> Vec<Unit> {
-        let example = |tokens: &Vec<u32>| Example { tokens: tokens.clone(), answer: 1 };
+        let example = |tokens: &Vec<u32>| Example { tokens: tokens.clone(), answer: 1, weight: 1.0 };
         let windows = rows.chunks(2).enumerate();
         windows.map(|(at, rows)| Unit { first: 2 * at, rows: rows.iter().map(example).collect() }).collect()
     }

@@ -169,7 +169,7 @@ impl Training {
         let mut options = Options::for_shape(base.shape());
         change(base.shape(), &mut options);
         options.check(base.shape())?;
-        let prepared = prepare(&job.dataset, &tokeniser, options.longest)?;
+        let prepared = prepare(&job.dataset, &tokeniser, &options)?;
         let plan = Plan::new(&prepared, &options, base.shape(), base.weight_bytes());
         Ok(Self { base, job, options, tokeniser, prepared, plan })
     }
@@ -262,12 +262,12 @@ impl Device {
     }
 }
 
-fn prepare(dataset: &Path, tokeniser: &Tokeniser, longest: usize) -> Result<Prepared> {
+fn prepare(dataset: &Path, tokeniser: &Tokeniser, options: &Options) -> Result<Prepared> {
     let mut hasher = Sha256::new();
     let train_rows = rows::read(dataset, "train", &mut hasher)?;
     let validation_rows = rows::read(dataset, "validation", &mut hasher)?;
-    let train = Tokenised::new(&train_rows, tokeniser, longest, 0);
-    let validation = Tokenised::new(&validation_rows, tokeniser, longest, train.rows());
+    let train = Tokenised::new(&train_rows, tokeniser, options, 0);
+    let validation = Tokenised::new(&validation_rows, tokeniser, options, train.rows());
     if train.rows() == 0 || validation.rows() == 0 {
         return Err(Error::Request(format!(
             "the dataset {} has {} rows to learn from and {} to check with, and needs some of both; import more history \

@@ -158,15 +158,15 @@ impl<B: Backend> Run<'_, B> {
     fn step(&mut self, parts: &[Part], steps: u64) -> Result<()> {
         let start = Instant::now();
         let (step, pace) = (self.state.step, &self.training.options.pace);
-        let targets: usize = parts.iter().map(|part| part.packed.targets()).sum();
+        let weight: f64 = parts.iter().map(|part| part.packed.weight()).sum();
         let seed = self.training.options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step << 20);
         let mut sum = 0.0;
         for (number, part) in parts.iter().enumerate() {
             let (states, seed) = (self.states_below(part)?, seed.wrapping_add(number as u64));
-            let losses = self.decoder.learn_above(&part.packed, states, 1.0 / targets as f32, seed)?;
-            sum += losses.iter().sum::<f64>();
+            let losses = self.decoder.learn_above(&part.packed, states, (1.0 / weight) as f32, seed)?;
+            sum += part.packed.weighed(&losses);
         }
-        let loss = sum / targets as f64;
+        let loss = sum / weight;
         let rate = pace.rate(step, steps);
         if !loss.is_finite() {
             return Err(Error::NotFinite { step: step + 1, loss, learning_rate: pace.learning_rate });
@@ -218,11 +218,13 @@ impl<B: Backend> Run<'_, B> {
     }
 
     fn validation_loss(&self) -> Result<f64> {
-        let mut losses = Vec::new();
+        let (mut sum, mut weight) = (0.0, 0.0);
         for part in pack(&self.training.prepared.looked_at(), self.training.options.batch_tokens) {
-            losses.extend(self.decoder.losses_above(&part.packed, self.states_below(&part)?)?);
+            let losses = self.decoder.losses_above(&part.packed, self.states_below(&part)?)?;
+            sum += part.packed.weighed(&losses);
+            weight += part.packed.weight();
         }
-        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
+        Ok(sum / weight)
     }
 
     fn overlap(&self) -> Result<Option<f64>> {
