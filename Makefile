@@ -54,6 +54,12 @@ pocket: ## make a toy model of a few million weights from nothing, in an hour or
 	@scripts/setup.sh demo
 	cargo run --release -p trainer --bin pocket -- $(or $(FILE),pocket.gguf) $(ARGS)
 
+.PHONY: bench-learning
+bench-learning: ## train the pocket model on a history and measure what it learned: LOGS="FILE.."; options: ARGS="--busiest 8"
+	@scripts/setup.sh demo
+	cargo build --release -p bot --bin groupchat
+	scripts/learning.sh $(or $(LOGS),sample/result.json) -- $(ARGS)
+
 .PHONY: bench-runner
 bench-runner: ## measure the model runner, against a llama-server too: LLAMA_SERVER=FILE; options: ARGS="quick latency"
 	@scripts/setup.sh demo

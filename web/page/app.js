@@ -8,6 +8,7 @@ import * as timeline from "./timeline.js";
 import { BarView } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { HintView } from "./view/hint.js";
+import { LessonView } from "./view/lesson.js";
 import { MessagesView, announce } from "./view/messages.js";
 import { Panel } from "./view/panel.js";
 
@@ -34,6 +35,7 @@ class App {
     typing: () => this.#backend.typing(visitorName()),
     me: () => this.#panel.openAtName(),
   });
+  #lesson = new LessonView();
   #hint = new HintView((text) => this.#composer.fill(text));
   #messages = new MessagesView(
     {
@@ -76,6 +78,8 @@ class App {
         return this.#showRoom(event.view);
       case "notice":
         return this.#notice(event.text, "room");
+      case "lesson":
+        return this.#lesson.show(event.lesson);
     }
   }
 

@@ -20,13 +20,18 @@
  * @typedef {{ name: string, text: string }} AnswerFile
  * @typedef {{ audience: "room" | "asker", done: boolean, text: string, file?: AnswerFile }} Answer
  * @typedef {{ name: string, text: string, nonce: string, reply_to: string | null }} Say
+ * @typedef {{ step: number, loss: number }} Point
+ * @typedef {{ window: { name: string, text: string }[], speaker: string, real: string, before: string, after: string | null }} Scene
+ * @typedef {{ stage: "reading" | "before" | "learning" | "done" | "failed", trouble: string | null, step: number, steps: number,
+ *   seconds_left: number | null, losses: Point[], looks: Point[], scenes: Scene[] }} Lesson A training that goes on.
  *
  * @typedef {{ type: "link", online: boolean }
  *   | { type: "snapshot", snapshot: Snapshot }
  *   | { type: "message", message: Message }
  *   | { type: "typing", persona: Persona, draft: string | null }
  *   | { type: "room", view: RoomView }
- *   | { type: "notice", text: string }} BackendEvent
+ *   | { type: "notice", text: string }
+ *   | { type: "lesson", lesson: Lesson }} BackendEvent
  *
  * @typedef {object} Backend
  * @property {(onEvent: (event: BackendEvent) => void) => void} start Connects, and stays connected until `stop`.
@@ -202,6 +207,7 @@ export class ServerBackend {
       on("room", (view) => this.#onEvent({ type: "room", view }));
       on("typing", ({ persona, draft }) => this.#onEvent({ type: "typing", persona, draft }));
       on("notice", ({ text }) => this.#onEvent({ type: "notice", text }));
+      on("lesson", (lesson) => this.#onEvent({ type: "lesson", lesson }));
       on("beat", () => {});
       // Something was erased: what the page holds may hold it still.
       on("erased", () => {

@@ -1,6 +1,6 @@
 // Times, names and numbers as people read them, and commands as the server reads them.
 
-/** @import { Pacing, RoomView, Sampling } from "./backend.js" */
+/** @import { Lesson, Pacing, RoomView, Sampling } from "./backend.js" */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
@@ -70,9 +70,29 @@ export function subtitle({ cast, voice, settings }) {
   return `${who} · ${voice}${topic}`;
 }
 
+/** @param {string} voice */
+function sourceOf(voice) {
+  if (voice === "Markov chain") return "a Markov chain over each member's own words";
+  // Its file's name; what ships is a toy, and should be taken for one.
+  if (/^pocket\b/u.test(voice)) return "the pocket model, a toy of a few million weights that ships with groupchat: expect little sense";
+  return `the language model ${voice}`;
+}
+
+/** How far a training is. @param {Lesson} lesson */
+export function lessonWords({ stage, trouble, step, steps, seconds_left }) {
+  const left = seconds_left === null ? "" : `, ${seconds_left < 60 ? "less than a minute" : `about ${counted(Math.round(seconds_left / 60), "minute")}`} left`;
+  return {
+    reading: "Reading what the group wrote…",
+    before: "Hearing what they say before they learn…",
+    learning: step === 0 ? "They begin to learn how the group talks…" : `They learn how the group talks: step ${step} of ${steps}${left}`,
+    done: "They have learned, and speak with it now.",
+    failed: `They have not learned: ${trouble}`,
+  }[stage];
+}
+
 /** What the personas are, said plainly. @param {RoomView} view */
 export function aboutVoice({ voice }) {
-  const source = voice === "Markov chain" ? "a Markov chain over each member's own words" : `the language model ${voice}`;
+  const source = sourceOf(voice);
   return `Those marked “persona” are bots, not people: they write like members of this group. Their words come from ${source}.`;
 }
 

@@ -41,7 +41,7 @@ describe("the demo", { skip: !executablePath && isOptional ? NO_CHROMIUM : false
       return new Set(authors).size >= 2;
     });
     assert.ok(await chat.page.locator("li[data-kind=persona] .mark").first().isVisible(), "a persona is marked as one");
-    assert.match((await chat.page.locator("#subtitle").textContent()) ?? "", /5 personas · Markov chain/);
+    assert.match((await chat.page.locator("#subtitle").textContent()) ?? "", /5 personas · pocket/);
     assert.ok(await chat.page.locator("#hint").isVisible(), "a first visitor is told what to try");
   });
 

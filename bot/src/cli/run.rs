@@ -12,7 +12,7 @@ use super::{
     import::data_folder,
     lock::DataLock,
     offer::Offer,
-    serve::{Service, WebPage},
+    serve::{Service, Speech, WebPage},
     shutdown_on_signal, start_logging,
 };
 use crate::{
@@ -54,8 +54,7 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<()> {
         page,
         discord,
         telegram,
-        model,
-        awaited,
+        speech: Speech::of(model, awaited)?,
         limits: config.quotas,
         learning: Learning::permitted_by(&config.training),
         grace: TimeDelta::days(config.people.grace_days.into()),
@@ -132,5 +131,5 @@ async fn lobby(store: &Store, listener: TcpListener, web: &Web) -> anyhow::Resul
     let community = store.community(&community).await?;
     let room = NewRoom { community: community.id, external_id: &place.room, title: &place.room_title, parent: None };
     let room = store.room(&room).await?;
-    Ok(WebPage { listener, place, room, hosts: web.hosts.clone() })
+    Ok(WebPage { listener, place, room, hosts: web.hosts.clone(), lesson: None })
 }

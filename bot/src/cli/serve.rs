@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use chrono::TimeDelta;
 use rand::Rng;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
@@ -43,6 +43,8 @@ pub(super) struct WebPage {
     pub room: store::Room,
     /// The host names under which it may be asked for, beside those of this machine.
     pub hosts: Vec<String>,
+    /// A training that it shows, where one goes on.
+    pub lesson: Option<watch::Receiver<web::Lesson>>,
 }
 
 /// What is to be run.
@@ -53,9 +55,7 @@ pub(super) struct Service {
     pub page: Option<WebPage>,
     pub discord: Option<discord::Settings>,
     pub telegram: Option<telegram::Settings>,
-    pub model: Model,
-    /// Where neither path nor URL is set: the file that is served once it is there.
-    pub awaited: Option<PathBuf>,
+    pub speech: Speech,
     pub limits: Limits,
     pub learning: Learning,
     pub grace: TimeDelta,
@@ -66,20 +66,8 @@ pub(super) struct Service {
 impl Service {
     /// Runs until the shutdown, then finishes what is in hand.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Service {
-            database,
-            data,
-            page,
-            discord,
-            telegram,
-            model,
-            awaited,
-            limits,
-            learning,
-            grace,
-            clock,
-            shutdown,
-        } = self;
+        let Service { database, data, page, discord, telegram, speech, limits, learning, grace, clock, shutdown } =
+            self;
         let store = database.store.clone();
         if database.is_ours_alone() {
             // Nobody else can be speaking: what a killed process held is free.
@@ -95,10 +83,11 @@ impl Service {
         };
         // The database and the runner are looked after until the rooms have finished, since finishing needs them.
         let finished = CancellationToken::new();
-        let (voice, runner) = voice(model, awaited, &finished)?;
+        let voice = speech.voice.clone();
         let mut platforms: Vec<Arc<dyn Platform>> = Vec::new();
-        let web =
-            page.as_ref().map(|page| WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock));
+        let web = page.as_ref().map(|page| {
+            WebPlatform::new(store.clone(), page.place.clone(), page.room.clone(), clock, page.lesson.clone())
+        });
         platforms.extend(web.clone().map(|web| web as Arc<dyn Platform>));
         platforms.extend(discord.clone().map(|discord| discord as Arc<dyn Platform>));
         platforms.extend(telegram.clone().map(|telegram| telegram as Arc<dyn Platform>));
@@ -164,47 +153,59 @@ impl Service {
             on_web.and(on_discord).and(on_telegram)
         };
         let watch = dataset::keep_watch(database.store.clone(), data, finished.clone());
-        let (served, (), (), ()) = tokio::join!(work, database.look_after(finished.clone()), runner, watch);
+        let keep = database.look_after(finished.clone());
+        let (served, (), (), ()) = tokio::join!(work, keep, speech.keep_alive(finished.clone()), watch);
         served?;
         database.store.close().await;
         Ok(())
     }
 }
 
-/// The voice that a configuration asks for, and what keeps it alive.
-fn voice(
-    model: Model,
+/// Where the words come from, and the process that makes them, where that is ours.
+pub(super) struct Speech {
+    voice: Voice,
+    runner: Option<RunnerProcess>,
     awaited: Option<PathBuf>,
-    finished: &CancellationToken,
-) -> anyhow::Result<(Voice, impl Future<Output = ()> + use<>)> {
-    let (rest_after, prefill) = (model.rest_after(), model.prefill);
-    let (voice, process) = match (model, awaited.clone()) {
-        (Model { path: Some(path), threads, context, parallel, .. }, _)
-        | (Model { url: None, threads, context, parallel, .. }, Some(path)) => {
-            // Until somebody runs the process its channel is empty, and the Markov chains speak.
-            let options = RunnerOptions { model: path, threads, context, parallel, rest_after };
-            let process = RunnerProcess::new(options);
-            (Voice::runner(process.client()), Some(process))
+}
+
+impl Speech {
+    /// What a configuration asks for. `awaited` is, where neither path nor URL is set, the file that is served once it is
+    /// there.
+    pub(super) fn of(model: Model, awaited: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (rest_after, prefill) = (model.rest_after(), model.prefill);
+        let (voice, runner) = match (model, awaited.clone()) {
+            (Model { path: Some(path), threads, context, parallel, .. }, _)
+            | (Model { url: None, threads, context, parallel, .. }, Some(path)) => {
+                // Until somebody runs the process its channel is empty, and the Markov chains speak.
+                let options = RunnerOptions { model: path, threads, context, parallel, rest_after };
+                let runner = RunnerProcess::new(options);
+                (Voice::runner(runner.client()), Some(runner))
+            }
+            (Model { url: Some(url), api_key, name, .. }, _) => {
+                let client = RunnerClient::new(&url, api_key, name).context("in the configuration: model.url")?;
+                (Voice::remote(client), None)
+            }
+            (Model { .. }, None) => (Voice::markov(), None),
+        };
+        let voice = match prefill {
+            Some(true) => voice.with_prefill(),
+            Some(false) => voice.without_prefill(),
+            None => voice,
+        };
+        Ok(Self { voice, runner, awaited })
+    }
+
+    /// The runner of ours whenever it is there; none where there is to be none.
+    pub(super) fn runner(&self) -> Option<watch::Receiver<Option<RunnerClient>>> {
+        self.runner.as_ref().map(RunnerProcess::client)
+    }
+
+    async fn keep_alive(self, finished: CancellationToken) {
+        let Some(runner) = self.runner else { return };
+        if finished.run_until_cancelled(arrival(self.awaited.as_deref())).await.is_some() {
+            runner.run(finished).await;
         }
-        (Model { url: Some(url), api_key, name, .. }, _) => {
-            let client = RunnerClient::new(&url, api_key, name).context("in the configuration: model.url")?;
-            (Voice::remote(client), None)
-        }
-        (Model { .. }, None) => (Voice::markov(), None),
-    };
-    let voice = match prefill {
-        Some(true) => voice.with_prefill(),
-        Some(false) => voice.without_prefill(),
-        None => voice,
-    };
-    let finished = finished.clone();
-    let keep_alive = async move {
-        let Some(process) = process else { return };
-        if finished.run_until_cancelled(arrival(awaited.as_deref())).await.is_some() {
-            process.run(finished).await;
-        }
-    };
-    Ok((voice, keep_alive))
+    }
 }
 
 /// Returns once a file that is awaited is there, whoever brings it: this process or a `groupchat model pull` beside it.

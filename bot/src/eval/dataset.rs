@@ -28,7 +28,7 @@ impl Dataset {
     /// said nothing that could be learned from.
     pub fn read(folder: &Path, split: &str) -> anyhow::Result<Self> {
         ensure!(split != "train", "the split train was learned from, so it measures nothing; give --split test");
-        let (train, held_out) = (read_split(folder, "train")?, read_split(folder, split)?);
+        let (train, held_out) = (Self::rows(folder, "train")?, Self::rows(folder, split)?);
         let stranger = held_out.iter().find(|row| !train.iter().any(|known| is_said_by(known, row.member)));
         if let Some(row) = stranger {
             bail!(
@@ -39,27 +39,37 @@ impl Dataset {
         }
         Ok(Self { train, held_out })
     }
+
+    /// Reads the rows of one split.
+    ///
+    /// # Errors
+    /// A sentence with the remedy, where there is no dataset or the split is empty.
+    pub fn rows(folder: &Path, split: &str) -> anyhow::Result<Vec<Row>> {
+        let file = folder.join("chatml").join(format!("{split}.jsonl"));
+        let reader = BufReader::new(File::open(&file).with_context(|| no_dataset(folder))?);
+        let mut rows = Vec::new();
+        for (index, line) in reader.lines().enumerate() {
+            let line = line.with_context(|| damaged(&file.display()))?;
+            let place = || format!("{}, line {},", file.display(), index + 1);
+            rows.push(serde_json::from_str(&line).with_context(|| damaged(&place()))?);
+        }
+        ensure!(
+            !rows.is_empty(),
+            "the split {split} of {} is empty; make the dataset again from a longer history",
+            folder.display()
+        );
+        Ok(rows)
+    }
+}
+
+/// At most so many of the rows, evenly spread.
+pub(crate) fn spread<'a>(rows: &[&'a Row], limit: Option<usize>) -> Vec<&'a Row> {
+    let wanted = limit.map_or(rows.len(), |limit| limit.min(rows.len()));
+    (0..wanted).map(|place| rows[place * rows.len() / wanted]).collect()
 }
 
 fn is_said_by(row: &Row, member: MemberId) -> bool {
     row.kind == Kind::Reply && row.member == member
-}
-
-fn read_split(folder: &Path, split: &str) -> anyhow::Result<Vec<Row>> {
-    let file = folder.join("chatml").join(format!("{split}.jsonl"));
-    let reader = BufReader::new(File::open(&file).with_context(|| no_dataset(folder))?);
-    let mut rows = Vec::new();
-    for (index, line) in reader.lines().enumerate() {
-        let line = line.with_context(|| damaged(&file.display()))?;
-        let place = || format!("{}, line {},", file.display(), index + 1);
-        rows.push(serde_json::from_str(&line).with_context(|| damaged(&place()))?);
-    }
-    ensure!(
-        !rows.is_empty(),
-        "the split {split} of {} is empty; make the dataset again from a longer history",
-        folder.display()
-    );
-    Ok(rows)
 }
 
 fn no_dataset(folder: &Path) -> String {

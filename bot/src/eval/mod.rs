@@ -19,7 +19,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::{
-    dataset::Dataset,
+    dataset::{Dataset, spread},
     interval::ratio,
     learned::Learned,
     measure::{Drawn, Guessed, Judged, Measurement},
@@ -95,12 +95,6 @@ pub async fn evaluate(
 
 fn of_kind(rows: &[Row], kind: Kind) -> Vec<&Row> {
     rows.iter().filter(|row| row.kind == kind).collect()
-}
-
-/// At most so many of the rows, evenly spread.
-fn spread<'a>(rows: &[&'a Row], limit: Option<usize>) -> Vec<&'a Row> {
-    let wanted = limit.map_or(rows.len(), |limit| limit.min(rows.len()));
-    (0..wanted).map(|place| rows[place * rows.len() / wanted]).collect()
 }
 
 /// Makes figures of what was measured.

@@ -65,7 +65,7 @@ impl Together {
         let settings = telegram_settings(&telegram);
         let on_telegram = on_telegram::Telegram::connect(settings, store.clone(), clock, 7, &shutdown).await.unwrap();
         let (place, page_room) = page_place(&store).await;
-        let on_page = WebPlatform::new(store.clone(), place, page_room.clone(), clock);
+        let on_page = WebPlatform::new(store.clone(), place, page_room.clone(), clock, None);
         let app = App::new(AppOptions {
             store,
             platforms: vec![on_discord.clone() as Arc<dyn Platform>, on_telegram.clone(), on_page.clone()],

@@ -1,6 +1,11 @@
 //! Decides of each message that is kept whether it is an answer, and in which split.
 
-use std::collections::HashMap;
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
+
+use chat::MemberId;
 
 use super::{
     Options, Rule, Split,
@@ -24,6 +29,7 @@ pub(super) fn judge(said: &[Said], sittings: &[Sitting], options: &Options) -> V
     let mut judging = Judging { said, sittings, options, barred_by: vec![None; said.len()] };
     judging.bar_single_messages();
     judging.bar_repetitions();
+    judging.bar_the_quiet();
     let splits = judging.splits();
     judging.balance(&splits);
     let fate = |(barred_by, split): (Option<Rule>, Split)| barred_by.map_or(Fate::Answer(split), Fate::WindowOnly);
@@ -72,6 +78,24 @@ impl Judging<'_> {
         if thin {
             for (place, is_kept) in self.candidates().into_iter().zip(thinning.kept()) {
                 self.barred_by[place] = (!is_kept).then_some(Rule::Thinning);
+            }
+        }
+    }
+
+    /// Bars whoever is not among those who answer most; of two who answer as often, the one who is known longer is.
+    fn bar_the_quiet(&mut self) {
+        let Some(most) = self.options.busiest else { return };
+        let candidates = self.candidates();
+        let mut answers: HashMap<MemberId, usize> = HashMap::new();
+        for &place in &candidates {
+            *answers.entry(self.said[place].member).or_default() += 1;
+        }
+        let mut members: Vec<MemberId> = answers.keys().copied().collect();
+        members.sort_by_key(|member| (Reverse(answers[member]), *member));
+        let busiest: HashSet<MemberId> = members.into_iter().take(most).collect();
+        for place in candidates {
+            if !busiest.contains(&self.said[place].member) {
+                self.barred_by[place] = Some(Rule::Quiet);
             }
         }
     }

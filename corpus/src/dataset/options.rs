@@ -19,13 +19,22 @@ pub struct Options {
     pub keep: BTreeSet<Rule>,
     /// How much each split gets.
     pub shares: Shares,
+    /// Only so many members are learned, those who answer most; none for all.
+    pub busiest: Option<usize>,
     /// No member has more answers than so many times the median of the regulars.
     pub balance: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { silence: TimeDelta::hours(6), merge: None, keep: BTreeSet::new(), shares: Shares::default(), balance: 4 }
+        Self {
+            silence: TimeDelta::hours(6),
+            merge: None,
+            keep: BTreeSet::new(),
+            shares: Shares::default(),
+            busiest: None,
+            balance: 4,
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Settings {
     pub keep: Vec<Rule>,
     /// How much each split was to get, from 0 to 1.
     pub shares: Shares,
+    /// How many members are learned at most; none for all.
+    pub busiest: Option<usize>,
     /// How many times the median a member may have.
     pub balance: u32,
 }
@@ -133,6 +135,7 @@ impl Report {
             merge_seconds: options.merge.map(|merge| merge.num_seconds()),
             keep,
             shares: options.shares,
+            busiest: options.busiest,
             balance: options.balance,
         };
         Self {

@@ -31,6 +31,8 @@ pub enum Rule {
     NearDuplicates,
     /// Its author says the same too often.
     Thinning,
+    /// Its author is not among those who answer most, where only they are learned.
+    Quiet,
     /// Its author says much more than the others.
     Balance,
     /// It holds personal data. It is kept, with placeholders in the place of the data.
@@ -39,7 +41,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 13] = [
+    pub const ALL: [Rule; 14] = [
         Rule::Empty,
         Rule::Bots,
         Rule::Provenance,
@@ -51,6 +53,7 @@ impl Rule {
         Rule::Duplicates,
         Rule::NearDuplicates,
         Rule::Thinning,
+        Rule::Quiet,
         Rule::Balance,
         Rule::PersonalData,
     ];
@@ -69,14 +72,15 @@ impl Rule {
             Rule::Duplicates => "duplicates",
             Rule::NearDuplicates => "near-duplicates",
             Rule::Thinning => "thinning",
+            Rule::Quiet => "quiet",
             Rule::Balance => "balance",
             Rule::PersonalData => "personal-data",
         }
     }
 
-    /// Whether it may be switched off. The others protect people, or stand for what cannot be a row.
+    /// Whether it may be switched off. The others protect people, stand for what cannot be a row, or are an option.
     pub fn may_be_switched_off(self) -> bool {
-        self > Rule::Opening
+        self > Rule::Opening && self != Rule::Quiet
     }
 }
 
@@ -121,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_protects_people_is_never_switched_off() {
-        for fixed in ["empty", "bots", "provenance", "no-consent", "opening"] {
+        for fixed in ["empty", "bots", "provenance", "no-consent", "opening", "quiet"] {
             assert!(matches!(fixed.parse::<Rule>(), Err(NotARule::Fixed(_))), "{fixed}");
         }
         let error = "bot".parse::<Rule>().unwrap_err().to_string();

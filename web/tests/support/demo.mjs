@@ -32,21 +32,24 @@ export const NO_CHROMIUM = "no Chromium was found: install one (`apt-get install
 /** A demo with a data folder of its own, which can be killed and started again. */
 export class Demo {
   #data;
+  #args;
   #port = 0;
   /** @type {import("node:child_process").ChildProcess | null} */
   #child = null;
   #log = "";
 
-  /** @param {string} data */
-  constructor(data) {
+  /** @param {string} data @param {string[]} args */
+  constructor(data, args) {
     this.#data = data;
+    this.#args = args;
   }
 
-  static async create() {
+  /** @param {string[]} args what it is started with beside port and folder */
+  static async create(...args) {
     const data = await mkdtemp(join(tmpdir(), "groupchat-demo-"));
     // As root the database runs as somebody else, who must be able to pass through.
     await chmod(data, 0o755);
-    return new Demo(data);
+    return new Demo(data, args);
   }
 
   get url() {
@@ -55,7 +58,7 @@ export class Demo {
 
   /** Starts it, at the second and later times where it was. */
   async start() {
-    const child = spawn(binary(), ["demo", "--port", String(this.#port), "--data", this.#data], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(binary(), ["demo", "--port", String(this.#port), "--data", this.#data, ...this.#args], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     const address = new Promise((found, failed) => {
       let said = "";

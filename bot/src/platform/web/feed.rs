@@ -3,7 +3,7 @@
 //! Messages always come from the history, after the last one that was sent, so that there can be neither a gap nor a
 //! double between the past and the present. The broadcast says only that it is worth looking.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::{collections::VecDeque, convert::Infallible, future::pending};
 
 use axum::{
     extract::{Query, State},
@@ -16,10 +16,13 @@ use axum::{
 use chat::MessageKey;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 use super::{
-    Live, OpenPage,
+    Lesson, Live, OpenPage,
     api::{self, ApiError, Web},
     shown::{self, MessageShown, PersonaShown, ViewShown},
 };
@@ -67,6 +70,8 @@ struct NoticeShown<'a> {
 struct Feed {
     web: Web,
     live: broadcast::Receiver<Live>,
+    /// A training that goes on; none where there is none, or none any more.
+    lesson: Option<watch::Receiver<Lesson>>,
     ready: VecDeque<sse::Event>,
     /// The last message that was sent.
     after: MessageKey,
@@ -80,8 +85,8 @@ struct Feed {
 impl Feed {
     fn new(web: Web, page: OpenPage, after: MessageKey) -> Self {
         // From here on nothing escapes us; what was before is read.
-        let live = web.platform.live.subscribe();
-        Self { web, live, ready: VecDeque::new(), after, is_behind: true, is_new: true, _page: page }
+        let (live, lesson) = (web.platform.live.subscribe(), web.platform.lesson.clone());
+        Self { web, live, lesson, ready: VecDeque::new(), after, is_behind: true, is_new: true, _page: page }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
@@ -126,6 +131,7 @@ impl Feed {
     async fn wait(&mut self) -> anyhow::Result<()> {
         let live = tokio::select! {
             () = self.web.shutdown.cancelled() => return Ok(()),
+            () = changed(&mut self.lesson) => return self.show_lesson(),
             live = self.live.recv() => live,
         };
         match live {
@@ -148,12 +154,31 @@ impl Feed {
     async fn show_room(&mut self) -> anyhow::Result<()> {
         self.is_new = false;
         let view: ViewShown = self.web.app.view(self.web.platform.room.id).await?.into();
-        self.push("room", &view)
+        self.push("room", &view)?;
+        self.show_lesson()
+    }
+
+    fn show_lesson(&mut self) -> anyhow::Result<()> {
+        let Some(lesson) = self.lesson.as_mut().map(|lesson| lesson.borrow_and_update().clone()) else { return Ok(()) };
+        self.push("lesson", &lesson)
     }
 
     fn push(&mut self, name: &str, data: &impl Serialize) -> anyhow::Result<()> {
         self.ready.push_back(sse::Event::default().event(name).json_data(data)?);
         Ok(())
+    }
+}
+
+/// Returns once there is news of a training.
+async fn changed(lesson: &mut Option<watch::Receiver<Lesson>>) {
+    if let Some(open) = lesson
+        && open.changed().await.is_err()
+    {
+        // It is over, and its last state was shown.
+        *lesson = None;
+    }
+    if lesson.is_none() {
+        pending::<()>().await;
     }
 }
 

@@ -9,6 +9,7 @@ mod assets;
 mod feed;
 mod guard;
 mod keys;
+mod lesson;
 mod shown;
 
 use std::{
@@ -26,10 +27,11 @@ use chat::{Author, Message, MessageKey, Origin, Provenance};
 use store::{NewMessage, Recorded, Room, Store, StoreError};
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, MutexGuard, broadcast},
+    sync::{Mutex, MutexGuard, broadcast, watch},
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::lesson::{Lesson, Point, Said, Scene, Stage};
 use self::{keys::Keys, shown::PersonaShown};
 use super::{Arrival, Platform, Post, PostError, Typing};
 use crate::{App, Clock, event::Place};
@@ -66,12 +68,20 @@ pub struct WebPlatform {
     /// that has seen one has seen all before it.
     keys: Mutex<Keys>,
     live: broadcast::Sender<Live>,
+    /// A training that goes on; none where there is none.
+    lesson: Option<watch::Receiver<Lesson>>,
     pages: AtomicUsize,
 }
 
 impl WebPlatform {
-    /// The page of `room`, which the platform-independent part knows as `place`.
-    pub fn new(store: Store, place: Place, room: Room, clock: Clock) -> Arc<WebPlatform> {
+    /// The page of `room`, which the platform-independent part knows as `place`, and of a training where one goes on.
+    pub fn new(
+        store: Store,
+        place: Place,
+        room: Room,
+        clock: Clock,
+        lesson: Option<watch::Receiver<Lesson>>,
+    ) -> Arc<WebPlatform> {
         Arc::new(WebPlatform {
             store,
             place,
@@ -79,6 +89,7 @@ impl WebPlatform {
             clock,
             keys: Mutex::new(Keys::default()),
             live: broadcast::Sender::new(BACKLOG),
+            lesson,
             pages: AtomicUsize::new(0),
         })
     }

@@ -45,7 +45,7 @@ impl PageTester {
         let room = NewRoom { community, external_id: "talk", title: "Talk", parent: None };
         let room = store.room(&room).await.unwrap();
         let persona = persona(&store, &room, clock).await;
-        let platform = WebPlatform::new(store.clone(), place, room, clock);
+        let platform = WebPlatform::new(store.clone(), place, room, clock, None);
         let shutdown = CancellationToken::new();
         let app = App::new(AppOptions {
             store,

@@ -267,6 +267,19 @@ fn nobody_drowns_the_others_and_the_latest_is_kept() {
 }
 
 #[test]
+fn only_the_busiest_are_learned_where_that_is_asked() {
+    let said = [(1, "one"), (2, "two"), (3, "three"), (2, "four"), (1, "five"), (2, "six"), (3, "seven")];
+    let dataset = make(&talk(&said), Options { busiest: Some(2), ..Options::default() });
+    add_up(&dataset);
+    // Ada's first opens, so she and Cleo answer once and twice.
+    let speakers: Vec<String> = dataset.rows().map(|(_, [row, _])| row.speaker).collect();
+    assert_eq!(speakers, ["Bo", "Cleo", "Bo", "Bo", "Cleo"]);
+    assert_eq!(dataset.report().messages.window_only[&Rule::Quiet], 1);
+    let (_, [last, _]) = dataset.rows().last().unwrap();
+    assert!(last.prompt.contains("Ada: five"), "what the others say stands in windows");
+}
+
+#[test]
 fn no_sitting_is_in_two_splits() {
     let messages: Vec<Message> = (0..100)
         .map(|key| message(key, key / 10 * 100_000 + key % 10, key as i32 % 3 + 1, &format!("word {key}")))

@@ -1,23 +1,27 @@
 //! `groupchat demo`: a group talks on a local web page, with nothing to set up.
 
+mod lesson;
+mod pocket;
+
 use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
-use chat::{CommunityId, Pacing, Platform, RoomSettings};
+use chat::{CommunityId, MemberId, Pacing, Platform, RoomSettings};
 use chrono::TimeDelta;
 use clap::Args;
 use corpus::import::Options;
-use store::{NewCommunity, Store};
-use tokio::net::TcpListener;
+use store::{Community, NewCommunity, Store};
+use tokio::{net::TcpListener, sync::watch};
 
+use self::lesson::Teacher;
 use super::{
     database::Database,
     lock::DataLock,
-    serve::{Service, WebPage},
+    serve::{Service, Speech, WebPage},
     shutdown_on_signal, start_logging,
 };
 use crate::{
@@ -26,11 +30,12 @@ use crate::{
     config::{self, Config, Model},
     event::Place,
     import::{self, Report, Target},
+    platform::web::Lesson,
     quotas::Limits,
 };
 
 /// The chat log that ships with the program.
-const SAMPLE: &[u8] = include_bytes!("../../../sample/result.json");
+const SAMPLE: &[u8] = include_bytes!("../../../../sample/result.json");
 
 /// How many personas are in the room at first: the busiest members.
 const FIRST_CAST: usize = 5;
@@ -41,12 +46,23 @@ const DEFAULT_PORT: u16 = 8017;
 /// The demo's options. GROUPCHAT__DATABASE__URL names a Postgres server to use instead of a private one.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Talk like the people of your own exports instead of the sample group: files or folders
+    /// Talk like the people of your own exports instead of the sample group: files or folders. Markov chains speak unless
+    /// --model or --train is given too
     #[arg(long, value_name = "FILE", num_args = 1..)]
     history: Vec<PathBuf>,
-    /// Speak with a model in GGUF instead of Markov chains
+    /// Speak with this model in GGUF instead of the pocket model, a toy that ships with groupchat
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Speak with Markov chains of each member's words instead of a model
+    #[arg(long, conflicts_with_all = ["model", "train"])]
+    markov: bool,
+    /// Train an adapter of the model on the group while you watch: the page shows how it learns, and what the personas
+    /// said before and say now
+    #[arg(long)]
+    train: bool,
+    /// With --train, how often each message is learned from at most [default: 3]
+    #[arg(long, requires = "train")]
+    epochs: Option<u32>,
     /// The port of the web page on 127.0.0.1; 0 for any free one
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
@@ -64,14 +80,32 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let database_url = Config::load(None)?.database.url;
     let shutdown = shutdown_on_signal()?;
     let clock = Clock::system();
-    let data = args.data.map_or_else(|| config::default_data_folder().map(|folder| folder.join("demo")), Ok)?;
+    let data = args.data.clone().map_or_else(|| config::default_data_folder().map(|folder| folder.join("demo")), Ok)?;
     let _lock = DataLock::take(&data)?;
     let listener = listen(args.port).await?;
     eprintln!("Starting the history in {} ...", data.display());
     let database = Database::open(database_url.as_ref(), &data).await?;
     let shown = prepare(&database.store, &args.history, &clock).await?;
-    let page = WebPage { listener, place: shown.place, room: shown.room, hosts: Vec::new() };
-    let model = Model { path: args.model, ..Model::default() };
+    let path = if args.speaks_with_a_model() { Some(args.base(&data)?) } else { None };
+    let speech = Speech::of(Model { path: path.clone(), ..Model::default() }, None)?;
+    let (lesson, shown_lesson) = watch::channel(Lesson::default());
+    let teacher = match (path, speech.runner()) {
+        (Some(base), Some(runner)) if args.train => Some(Teacher {
+            store: database.store.clone(),
+            data: data.clone(),
+            base,
+            community: shown.community,
+            heard: shown.busiest,
+            epochs: args.epochs,
+            runner,
+            shown: lesson,
+            clock,
+            shutdown: shutdown.clone(),
+        }),
+        _ => None,
+    };
+    let lesson = teacher.is_some().then_some(shown_lesson);
+    let page = WebPage { listener, place: shown.place, room: shown.room, hosts: Vec::new(), lesson };
     eprintln!("Everything stays on this machine. Ctrl-C ends it; the next start goes on where it was.");
     let service = Service {
         database,
@@ -79,15 +113,38 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         page: Some(page),
         discord: None,
         telegram: None,
-        model,
-        awaited: None,
+        speech,
         limits: Limits::default(),
         learning: Learning::default(),
         grace: TimeDelta::zero(),
         clock,
-        shutdown,
+        shutdown: shutdown.clone(),
     };
-    service.run().await
+    let serving = async {
+        let served = service.run().await;
+        // Where it failed nobody else ends the training.
+        shutdown.cancel();
+        served
+    };
+    let teaching = async {
+        if let Some(teacher) = teacher {
+            teacher.teach().await;
+        }
+    };
+    let (served, ()) = tokio::join!(serving, teaching);
+    served
+}
+
+impl DemoArgs {
+    /// Whether words come from a model. Of one's own friends the pocket model knows nothing before it was trained.
+    fn speaks_with_a_model(&self) -> bool {
+        !self.markov && (self.model.is_some() || self.train || self.history.is_empty())
+    }
+
+    /// The file of the model.
+    fn base(&self, data: &Path) -> anyhow::Result<PathBuf> {
+        self.model.clone().map_or_else(|| pocket::placed(data), Ok)
+    }
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -99,8 +156,11 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 
 /// The room that the page shows.
 struct Shown {
+    community: Community,
     place: Place,
     room: store::Room,
+    /// Its busiest members, who are in the room at first.
+    busiest: Vec<MemberId>,
 }
 
 /// Imports what the demo talks like, unless that is done already, and sets up a room that was not used before.
@@ -117,7 +177,7 @@ async fn prepare(store: &Store, history: &[PathBuf], clock: &Clock) -> anyhow::R
         bail!("there is no message in the history; name an export with messages in it with --history");
     };
     store.declare_consent(community.id, clock.now()).await?;
-    set_up(store, &room, clock).await?;
+    let busiest = set_up(store, &room, clock).await?;
     let place = Place {
         platform: Platform::Web,
         community: external_id,
@@ -126,7 +186,7 @@ async fn prepare(store: &Store, history: &[PathBuf], clock: &Clock) -> anyhow::R
         room_title: room.title.clone(),
         parent: None,
     };
-    Ok(Shown { place, room })
+    Ok(Shown { community, place, room, busiest })
 }
 
 /// A community of its own for each history, so that one person's friends never talk with another's.
@@ -194,18 +254,23 @@ async fn busiest(store: &Store, community: CommunityId) -> anyhow::Result<Option
     Ok(best.map(|(_, room)| room))
 }
 
-/// Fills a room that nobody has set up yet: the busiest members, lively, chatting while somebody looks.
-async fn set_up(store: &Store, room: &store::Room, clock: &Clock) -> anyhow::Result<()> {
-    if store.settings(room.id).await? != RoomSettings::default() {
-        return Ok(());
-    }
+/// Fills a room that nobody has set up yet: the busiest members, lively, chatting while somebody looks. Returns who the
+/// busiest are.
+async fn set_up(store: &Store, room: &store::Room, clock: &Clock) -> anyhow::Result<Vec<MemberId>> {
     let active = store.activity(room.community).await?;
-    for proof in active.iter().filter_map(|a| a.member.may_imitate()).take(FIRST_CAST) {
-        let persona = store.persona(proof).await?;
+    let mut busiest = Vec::new();
+    for proof in active.iter().filter_map(|active| active.member.may_imitate()).take(FIRST_CAST) {
+        busiest.push(store.persona(proof).await?);
+    }
+    let members = busiest.iter().map(|persona| persona.member).collect();
+    if store.settings(room.id).await? != RoomSettings::default() {
+        return Ok(members);
+    }
+    for persona in busiest {
         store.summon(room.id, persona.id, None, clock.now()).await?;
     }
     let settings =
         RoomSettings { pacing: Pacing::Chatty, idle_seconds: Some(FIRST_IDLE_SECONDS), ..RoomSettings::default() };
     store.save_settings(room.id, &settings, None, clock.now()).await?;
-    Ok(())
+    Ok(members)
 }
