@@ -5,12 +5,14 @@
 //! above. What is computed, forwards and backwards, is what each row by itself would give.
 
 /// One row of the training: what is read, and what is to be said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Prompt and answer.
     pub tokens: Vec<u32>,
     /// From which token on the loss counts: the first of the answer.
     pub answer: usize,
+    /// How much each of these tokens counts, beside those of other rows.
+    pub weight: f32,
 }
 
 impl Example {
@@ -32,7 +34,7 @@ pub struct Segment {
 }
 
 /// Rows, packed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Packed {
     pub(crate) tokens: Vec<u32>,
     /// The place of each token in its own row.
@@ -42,6 +44,10 @@ pub struct Packed {
     pub(crate) asked: Vec<u32>,
     /// What is to be predicted there.
     pub(crate) expected: Vec<u32>,
+    /// How much each of these counts; those that count alike stand together.
+    pub(crate) weights: Vec<f32>,
+    /// The segment at whose end each row ends; none for a row of which nothing is read.
+    ends: Vec<Option<usize>>,
     /// Tokens of the rows, as if nothing were shared.
     row_tokens: usize,
 }
@@ -50,18 +56,22 @@ impl Packed {
     /// Packs `examples`. A row's last token is only predicted, never read.
     pub fn new<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let mut trie = Trie::default();
-        let examples: Vec<&Example> = examples.into_iter().filter(|example| example.tokens.len() > 1).collect();
-        let leaves: Vec<usize> =
-            examples.iter().map(|example| trie.insert(&example.tokens[..example.tokens.len() - 1])).collect();
+        let examples: Vec<&Example> = examples.into_iter().collect();
+        let read = |example: &Example| example.tokens.len().saturating_sub(1);
+        let ends = examples.iter().map(|example| trie.insert(&example.tokens[..read(example)])).collect();
         let mut packed = trie.lay_out();
+        packed.ends = ends;
         packed.row_tokens = examples.iter().map(|example| example.tokens.len()).sum();
-        for (example, leaf) in examples.iter().zip(leaves) {
-            let places = packed.path(leaf);
+        let mut by_weight: Vec<(usize, &Example)> = examples.into_iter().enumerate().collect();
+        by_weight.sort_by(|(_, one), (_, other)| other.weight.total_cmp(&one.weight));
+        for (number, example) in by_weight {
+            let places = packed.row(number);
             for (place, token) in
                 (example.answer.max(1)..example.tokens.len()).map(|at| (places[at - 1], example.tokens[at]))
             {
                 packed.asked.push(place);
                 packed.expected.push(token);
+                packed.weights.push(example.weight);
             }
         }
         packed
@@ -87,6 +97,16 @@ impl Packed {
         self.expected.len()
     }
 
+    /// What all that is predicted counts together.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weights.iter().copied().map(f64::from).sum()
+    }
+
+    /// The sum of losses, one for each token that is predicted, each times what it counts.
+    pub(crate) fn weighed(&self, losses: &[f64]) -> f64 {
+        losses.iter().zip(&self.weights).map(|(loss, &weight)| loss * f64::from(weight)).sum()
+    }
+
     /// The segments from the root to `segment`, in order.
     pub(crate) fn lineage(segments: &[Segment], segment: usize) -> Vec<Segment> {
         let mut lineage: Vec<Segment> =
@@ -95,9 +115,10 @@ impl Packed {
         lineage
     }
 
-    /// The places of the tokens from the root to the end of `segment`.
-    fn path(&self, segment: usize) -> Vec<u32> {
-        let lineage = Self::lineage(&self.segments, segment);
+    /// The places of the tokens of a row, in order, by the row's number among those that were packed. The last token is
+    /// not there, since nobody reads it.
+    pub(crate) fn row(&self, number: usize) -> Vec<u32> {
+        let lineage = self.ends[number].map(|end| Self::lineage(&self.segments, end)).unwrap_or_default();
         lineage.iter().flat_map(|segment| segment.start as u32..(segment.start + segment.len) as u32).collect()
     }
 }
@@ -116,21 +137,20 @@ struct Node {
 }
 
 impl Trie {
-    /// Adds a row and returns the node at which it ends; a node never moves, only its beginning may go to a new one above.
-    fn insert(&mut self, row: &[u32]) -> usize {
+    /// Adds a row and returns the node at which it ends, where it has a token; a node never moves, only its beginning may go
+    /// to a new one above.
+    fn insert(&mut self, row: &[u32]) -> Option<usize> {
         let (mut at, mut rest) = (None, row);
-        loop {
+        while !rest.is_empty() {
             let children = at.map_or(&self.roots, |node: usize| &self.nodes[node].children);
             let next = children.iter().copied().find(|&child| self.nodes[child].tokens[0] == rest[0]);
-            let Some(child) = next else { return self.add(at, rest) };
+            let Some(child) = next else { return Some(self.add(at, rest)) };
             let shared = self.nodes[child].tokens.iter().zip(rest).take_while(|(a, b)| a == b).count();
             let above = if shared < self.nodes[child].tokens.len() { self.split(child, shared) } else { child };
             rest = &rest[shared..];
-            if rest.is_empty() {
-                return above;
-            }
             at = Some(above);
         }
+        at
     }
 
     fn add(&mut self, parent: Option<usize>, tokens: &[u32]) -> usize {
@@ -184,7 +204,7 @@ mod tests {
 
     fn check(rows: &[(&[u32], usize)], expected: Expect) {
         let examples: Vec<Example> =
-            rows.iter().map(|&(tokens, answer)| Example { tokens: tokens.to_vec(), answer }).collect();
+            rows.iter().map(|&(tokens, answer)| Example { tokens: tokens.to_vec(), answer, weight: 1.0 }).collect();
         let packed = Packed::new(&examples);
         let segments: Vec<String> = packed
             .segments
@@ -221,13 +241,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_counts_alike_stands_together() {
+        let example = |tokens: [u32; 3], weight: f32| Example { tokens: tokens.to_vec(), answer: 1, weight };
+        let rows = [example([1, 2, 3], 0.5), example([1, 4, 5], 1.0), example([1, 6, 7], 0.5)];
+        let packed = Packed::new(&rows);
+        assert_eq!(packed.expected, [4, 5, 2, 3, 6, 7]);
+        assert_eq!(packed.weights, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]);
+        assert_eq!((packed.weight(), packed.weighed(&[1.0, 2.0, 4.0, 4.0, 4.0, 4.0])), (4.0, 11.0));
+    }
+
     proptest! {
         #[test]
         fn each_row_finds_its_own_tokens(rows in prop::collection::vec(prop::collection::vec(0u32..3, 2..9), 1..12)) {
-            let examples: Vec<Example> = rows.iter().map(|row| Example { tokens: row.clone(), answer: 1 }).collect();
+            let example = |row: &Vec<u32>| Example { tokens: row.clone(), answer: 1, weight: 1.0 };
+            let examples: Vec<Example> = rows.iter().map(example).collect();
             let packed = Packed::new(&examples);
             let mut at = 0;
-            for row in &rows {
+            for (number, row) in rows.iter().enumerate() {
+                let read: Vec<u32> = packed.row(number).iter().map(|&place| packed.tokens[place as usize]).collect();
+                prop_assert_eq!(&read, &row[..row.len() - 1]);
                 for (place, &token) in row[1..].iter().enumerate() {
                     let asked = packed.asked[at] as usize;
                     prop_assert_eq!(packed.expected[at], token);

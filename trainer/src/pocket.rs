@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         let mut tokens = vec![self.tokeniser.end_of_turn()];
         tokens.extend(self.tokeniser.text(&text));
         tokens.truncate(LONGEST);
-        rows.push(Example { tokens, answer: 1 });
+        rows.push(Example { tokens, answer: 1, weight: 1.0 });
     }
 
     /// Two windows of the sitting, each with its reply and its next speaker. All of a reply's row but the head counts.

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     packing::Example,
     tokens::Tokeniser,
+    training::Options,
 };
 
 /// A row in words.
@@ -63,11 +64,15 @@ fn parse(line: &str) -> Option<Row> {
 }
 
 /// Rows that share a window, which are always learned from together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit(pub(crate) Vec<Example>);
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unit {
+    /// The number of its first row; the others follow.
+    pub(crate) first: usize,
+    pub(crate) rows: Vec<Example>,
+}
 
 /// Rows as tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Tokenised {
     pub(crate) units: Vec<Unit>,
     /// Rows that were left out, for they are longer than what is computed at once.
@@ -75,27 +80,29 @@ pub(crate) struct Tokenised {
 }
 
 impl Tokenised {
-    pub(crate) fn new(rows: &[Row], tokeniser: &Tokeniser, longest: usize) -> Self {
+    /// The rows are numbered from `first` on, but for those that are left out.
+    pub(crate) fn new(rows: &[Row], tokeniser: &Tokeniser, options: &Options, first: usize) -> Self {
         let mut tokenised = Self::default();
-        let mut window = "";
-        for row in rows {
-            let example = tokeniser.example(&row.prompt, &row.answer);
-            if example.tokens.len() > longest {
+        let (mut window, mut number) = ("", first);
+        for row in rows.iter().filter(|row| row.is_reply || options.speaker_weight > 0.0) {
+            let mut example = tokeniser.example(&row.prompt, &row.answer);
+            example.weight = if row.is_reply { 1.0 } else { options.speaker_weight };
+            if example.tokens.len() > options.longest {
                 tokenised.too_long += 1;
                 continue;
             }
             let own_window = row.prompt.rfind("\n\n").map_or("", |end| &row.prompt[..end]);
             match tokenised.units.last_mut() {
-                Some(unit) if own_window == window => unit.0.push(example),
-                _ => tokenised.units.push(Unit(vec![example])),
+                Some(unit) if own_window == window => unit.rows.push(example),
+                _ => tokenised.units.push(Unit { first: number, rows: vec![example] }),
             }
-            window = own_window;
+            (window, number) = (own_window, number + 1);
         }
         tokenised
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.units.iter().map(|unit| unit.0.len()).sum()
+        self.units.iter().map(|unit| unit.rows.len()).sum()
     }
 
     /// Tokens of all rows, as if nothing were shared.
@@ -104,6 +111,6 @@ impl Tokenised {
     }
 
     pub(crate) fn examples(&self) -> impl Iterator<Item = &Example> {
-        self.units.iter().flat_map(|unit| &unit.0)
+        self.units.iter().flat_map(|unit| &unit.rows)
     }
 }

@@ -134,7 +134,7 @@ impl Tokeniser {
         let first = tokens.len();
         self.put_text(answer, &mut tokens);
         tokens.push(self.end_of_turn);
-        Example { tokens, answer: first }
+        Example { tokens, answer: first, weight: 1.0 }
     }
 
     /// The text of tokens; what is not whole UTF-8 is replaced.

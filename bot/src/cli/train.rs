@@ -79,12 +79,20 @@ pub(super) struct LearningArgs {
     /// The matrices that it changes, of q, k, v, o, gate, up and down [default: all]
     #[arg(long, value_delimiter = ',', value_parser = module)]
     modules: Option<Vec<Module>>,
-    /// Change only so many layers, the upper ones, which is faster [default: all]
+    /// Change only so many layers, the upper ones, which is faster; what comes of those below is kept on the disk meanwhile
+    /// [default: all]
     #[arg(long)]
     upper_layers: Option<usize>,
+    /// With --upper-layers: compute the layers below anew in each step, which takes longer and no disk
+    #[arg(long)]
+    recompute: bool,
     /// The share of an adapter's inputs that is dropped in each step [default: 0]
     #[arg(long)]
     dropout: Option<f32>,
+    /// How much a token of a next speaker's name counts, beside one of a reply; 0 leaves out the rows that ask for it
+    /// [default: 1]
+    #[arg(long)]
+    speaker_weight: Option<f32>,
     /// How far a step goes [default: 2e-4, for small models 2e-3]
     #[arg(long)]
     learning_rate: Option<f64>,
@@ -154,7 +162,9 @@ impl LearningArgs {
         set(&mut options.layout.alpha, self.alpha);
         set(&mut options.layout.modules, self.modules);
         set(&mut options.layout.first_layer, self.upper_layers.map(|upper| layers.saturating_sub(upper)));
+        options.recompute = self.recompute;
         set(&mut options.drop_out, self.dropout);
+        set(&mut options.speaker_weight, self.speaker_weight);
         set(&mut options.pace.learning_rate, self.learning_rate);
         let schedule = self.schedule.map(|schedule| match schedule {
             ScheduleArg::Constant => Schedule::Constant,
@@ -314,6 +324,11 @@ impl Shown {
                 if *done > 0 {
                     eprintln!("going on after step {done}");
                 }
+            }
+            Event::Kept { tokens, of } => {
+                self.bar.set_message(format!("the lower layers, once: {:.0} %", 100.0 * *tokens as f64 / *of as f64));
+                // Of how long steps take this says nothing.
+                self.start = Instant::now();
             }
             Event::Step { step, loss, tokens_per_second } => {
                 // A step by itself says little; the mean of about the last twenty is shown.

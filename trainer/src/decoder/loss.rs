@@ -3,6 +3,7 @@
 use super::{Decoder, Pass, Weight};
 use crate::{
     backend::{Backend, Result},
+    packing::Packed,
     parameters::Gradients,
 };
 
@@ -15,12 +16,12 @@ impl<B: Backend> Decoder<B> {
         self.head().forward(pass, &self.norm.forward(pass, x)?)
     }
 
-    /// The losses where `expected` is predicted from states, one a row.
-    pub(super) fn losses_of(&self, pass: &Pass<'_, B>, x: &B::Matrix, expected: &[u32]) -> Result<Vec<f64>> {
-        let mut losses = Vec::with_capacity(expected.len());
-        for (rows, targets) in parts(expected) {
-            let logits = self.logits(pass, &self.backend.select(x, &rows)?)?;
-            losses.extend(self.backend.cross_entropy(logits, targets, 0.0)?.0);
+    /// The losses of what is predicted from states, one a row.
+    pub(super) fn losses_of(&self, pass: &Pass<'_, B>, x: &B::Matrix, packed: &Packed) -> Result<Vec<f64>> {
+        let mut losses = Vec::with_capacity(packed.targets());
+        for part in parts(packed) {
+            let logits = self.logits(pass, &self.backend.select(x, &part.rows)?)?;
+            losses.extend(self.backend.cross_entropy(logits, part.targets, 0.0)?.0);
         }
         Ok(losses)
     }
@@ -30,16 +31,17 @@ impl<B: Backend> Decoder<B> {
         &self,
         pass: &Pass<'_, B>,
         x: &B::Matrix,
-        expected: &[u32],
+        packed: &Packed,
         weight: f32,
         gradients: &mut Gradients<B::Matrix>,
     ) -> Result<(Vec<f64>, B::Matrix)> {
-        let mut losses = Vec::with_capacity(expected.len());
+        let mut losses = Vec::with_capacity(packed.targets());
         let mut dx = Vec::new();
-        for (rows, targets) in parts(expected) {
+        for Part { rows, targets, weight: own } in parts(packed) {
             let part = self.backend.select(x, &rows)?;
             let normed = self.norm.forward(pass, &part)?;
-            let (some, dlogits) = self.backend.cross_entropy(self.head().forward(pass, &normed)?, targets, weight)?;
+            let logits = self.head().forward(pass, &normed)?;
+            let (some, dlogits) = self.backend.cross_entropy(logits, targets, weight * own)?;
             losses.extend(some);
             if let Weight::Trained(id) = self.head() {
                 gradients.push(*id, self.backend.product_of_transposed(&dlogits, &normed)?);
@@ -53,10 +55,21 @@ impl<B: Backend> Decoder<B> {
     }
 }
 
-/// The numbers of some rows and their targets, until all had their turn.
-fn parts(expected: &[u32]) -> impl Iterator<Item = (Vec<u32>, &[u32])> {
-    expected.chunks(ROWS).enumerate().map(|(part, targets)| {
-        let first = (part * ROWS) as u32;
-        ((first..first + targets.len() as u32).collect(), targets)
+/// Some rows that count alike.
+struct Part<'a> {
+    /// Their numbers.
+    rows: Vec<u32>,
+    targets: &'a [u32],
+    weight: f32,
+}
+
+/// All rows that something is predicted from.
+fn parts(packed: &Packed) -> impl Iterator<Item = Part<'_>> {
+    let alike = packed.weights.chunk_by(|one, other| one == other).flat_map(|alike| alike.chunks(ROWS));
+    alike.scan(0, |next, weights| {
+        let first = *next;
+        *next += weights.len();
+        let rows = (first as u32..*next as u32).collect();
+        Some(Part { rows, targets: &packed.expected[first..*next], weight: weights[0] })
     })
 }

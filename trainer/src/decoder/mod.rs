@@ -153,46 +153,84 @@ impl<B: Backend> Decoder<B> {
         self.layers.iter().position(Layer::learns).expect("an adapter changes at least one layer")
     }
 
+    /// The states of the tokens of `packed` as the lowest layer that learns finds them. However much is learned, they stay
+    /// the same, and they do not depend on what a row is packed with.
+    pub(crate) fn states_below(&self, packed: &Packed) -> Result<B::Matrix> {
+        self.states_at(packed, self.lowest_learning())
+    }
+
+    fn states_at(&self, packed: &Packed, layer: usize) -> Result<B::Matrix> {
+        let mut x = self.embed(&packed.tokens)?;
+        if layer > 0 {
+            let (pass, layout) = (self.pass(None), self.layout(packed)?);
+            for below in &self.layers[..layer] {
+                x = below.forward(&pass, &layout, x, None)?.0;
+            }
+        }
+        Ok(x)
+    }
+
     /// The losses of what is predicted in `packed`, each minus the logarithm of a probability.
     pub(crate) fn losses(&self, packed: &Packed) -> Result<Vec<f64>> {
+        self.losses_above(packed, self.states_below(packed)?)
+    }
+
+    /// The losses of what is predicted in `packed`, from the [states below](Self::states_below).
+    pub(crate) fn losses_above(&self, packed: &Packed, states: B::Matrix) -> Result<Vec<f64>> {
         if packed.targets() == 0 {
             return Ok(Vec::new());
         }
         let (pass, layout) = (self.pass(None), self.layout(packed)?);
-        let mut x = self.embed(&packed.tokens)?;
-        for (index, layer) in self.layers.iter().enumerate() {
+        let mut x = states;
+        for (index, layer) in self.layers.iter().enumerate().skip(self.lowest_learning()) {
             let selection = (index + 1 == self.layers.len()).then_some(packed.asked.as_slice());
             x = layer.forward(&pass, &layout, x, selection)?.0;
         }
-        self.losses_of(&pass, &x, &packed.expected)
+        self.losses_of(&pass, &x, packed)
     }
 
-    /// Adds `weight` times the gradients of the losses to the parameters', and returns the losses. `seed` is what drop-out
-    /// is drawn from.
+    /// Adds `weight` times the gradients of the losses, each times what it counts, to the parameters', and returns the
+    /// losses. `seed` is what drop-out is drawn from.
     pub(crate) fn learn(&mut self, packed: &Packed, weight: f32, seed: u64) -> Result<Vec<f64>> {
+        let states = self.states_below(packed)?;
+        self.learn_above(packed, states, weight, seed)
+    }
+
+    /// Does the same from the [states below](Self::states_below).
+    pub(crate) fn learn_above(
+        &mut self,
+        packed: &Packed,
+        states: B::Matrix,
+        weight: f32,
+        seed: u64,
+    ) -> Result<Vec<f64>> {
         if packed.targets() == 0 {
             return Ok(Vec::new());
         }
-        let (losses, gradients) = self.gradients(packed, weight, seed)?;
+        let (losses, gradients) = self.gradients(packed, states, weight, seed)?;
         self.parameters.collect(&self.backend, gradients)?;
         Ok(losses)
     }
 
-    fn gradients(&self, packed: &Packed, weight: f32, seed: u64) -> Result<(Vec<f64>, Gradients<B::Matrix>)> {
+    fn gradients(
+        &self,
+        packed: &Packed,
+        states: B::Matrix,
+        weight: f32,
+        seed: u64,
+    ) -> Result<(Vec<f64>, Gradients<B::Matrix>)> {
         let (pass, layout, tokens) = (self.pass(Some(seed)), self.layout(packed)?, packed.len());
         let (lowest, last) = (self.lowest_learning(), self.layers.len() - 1);
         let selection = |index: usize| (index == last).then_some(packed.asked.as_slice());
         let mut gradients = Gradients::default();
-        let mut x = self.embed(&packed.tokens)?;
+        let mut x = states;
         let mut all_kept = Vec::new();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate().skip(lowest) {
             let (y, kept) = layer.forward(&pass, &layout, x, selection(index))?;
             x = y;
-            if index >= lowest {
-                all_kept.push(kept);
-            }
+            all_kept.push(kept);
         }
-        let (losses, mut dx) = self.learn_from(&pass, &x, &packed.expected, weight, &mut gradients)?;
+        let (losses, mut dx) = self.learn_from(&pass, &x, packed, weight, &mut gradients)?;
         let mut kept_of = || all_kept.pop().expect("each layer that learns kept something");
         for index in (lowest + 1..=last).rev() {
             let selected = (selection(index), tokens);

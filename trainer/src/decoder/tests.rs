@@ -42,13 +42,13 @@ fn examples() -> Vec<Example> {
     (0..6)
         .map(|row| {
             let own = (0..4 + row % 3 * 2).map(|_| rng.random_range(0..40));
-            Example { tokens: head.iter().copied().chain(own).collect(), answer: 6 + row % 2 }
+            Example { tokens: head.iter().copied().chain(own).collect(), answer: 6 + row % 2, weight: 1.0 }
         })
         .collect()
 }
 
 fn gradients<B: Backend>(decoder: &mut Decoder<B>, batches: &[Packed]) -> Vec<(String, Vec<f32>)> {
-    let weight = 1.0 / batches.iter().map(Packed::targets).sum::<usize>() as f32;
+    let weight = (1.0 / batches.iter().map(Packed::weight).sum::<f64>()) as f32;
     for packed in batches {
         decoder.learn(packed, weight, 0).unwrap();
     }
@@ -98,6 +98,36 @@ fn packed_rows_teach_what_single_ones_do() {
     let single: Vec<Packed> = rows.iter().map(|row| Packed::new([row])).collect();
     assert!(Packed::new(&rows).len() < single.iter().map(Packed::len).sum());
     assert_close(&packed, &gradients(&mut model(Cpu), &single), 1e-5);
+}
+
+#[test]
+fn a_row_that_counts_twice_teaches_as_if_it_were_there_twice() {
+    // More of each weight than logits are computed for at once.
+    let rows = vec![examples(); 16].concat();
+    let weighed: Vec<Example> = rows
+        .iter()
+        .enumerate()
+        .map(|(row, example)| Example { weight: [2.0, 1.0][row % 2], ..example.clone() })
+        .collect();
+    let twice: Vec<&Example> = rows.iter().step_by(2).chain(&rows).collect();
+    let (weighed, twice) = (Packed::new(&weighed), Packed::new(twice));
+    assert!(weighed.targets() > 4 * 64 && weighed.weight() as usize == twice.targets());
+    assert_close(&gradients(&mut model(Cpu), &[weighed.clone()]), &gradients(&mut model(Cpu), &[twice.clone()]), 1e-5);
+    let decoder = model(Cpu);
+    let loss = |packed: &Packed| packed.weighed(&decoder.losses(packed).unwrap()) / packed.weight();
+    assert!((loss(&weighed) / loss(&twice) - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn the_states_of_a_row_do_not_depend_on_what_it_is_packed_with() {
+    let (rows, decoder) = (examples(), model(Cpu));
+    let packed = Packed::new(&rows);
+    let together = decoder.states_at(&packed, 2).unwrap();
+    for (number, row) in rows.iter().enumerate() {
+        let alone = decoder.states_at(&Packed::new([row]), 2).unwrap();
+        let found = Cpu.select(&together, &packed.row(number)).unwrap();
+        assert!(relative_difference(found.values(), alone.values()) < 1e-5);
+    }
 }
 
 #[test]

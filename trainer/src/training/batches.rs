@@ -6,6 +6,23 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{packing::Packed, rows::Unit};
 
+/// Windows that are computed at once.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) packed: Packed,
+    /// The numbers of the rows that were packed.
+    pub(super) rows: Vec<usize>,
+}
+
+impl Part {
+    fn new(units: &[&Unit]) -> Self {
+        Self {
+            packed: Packed::new(units.iter().flat_map(|unit| &unit.rows)),
+            rows: units.iter().flat_map(|unit| unit.first..unit.first + unit.rows.len()).collect(),
+        }
+    }
+}
+
 /// The steps of a training.
 #[derive(Debug)]
 pub(super) struct Batches<'a> {
@@ -28,7 +45,7 @@ struct Epoch {
 impl<'a> Batches<'a> {
     /// `rows` is how many rows a step has, about; a window is never cut in two.
     pub(super) fn new(units: &'a [Unit], rows: usize, tokens: usize, seed: u64) -> Self {
-        let all: usize = units.iter().map(|unit| unit.0.len()).sum();
+        let all: usize = units.iter().map(|unit| unit.rows.len()).sum();
         let per_epoch = (all as u64).div_ceil(rows as u64).max(1);
         Self { units, tokens, seed, epoch: None, per_epoch }
     }
@@ -39,14 +56,14 @@ impl<'a> Batches<'a> {
     }
 
     /// The rows of a step, counted from 0, packed into as many parts as memory asks for.
-    pub(super) fn step(&mut self, step: u64) -> Vec<Packed> {
+    pub(super) fn step(&mut self, step: u64) -> Vec<Part> {
         let (epoch, place) = (step / self.per_epoch, step % self.per_epoch);
         self.shuffle(epoch);
         let order = &self.epoch.as_ref().expect("it was shuffled just now").order;
         // All steps of an epoch take about as many windows, so that the last is no smaller than the others.
         let bound = |place: u64| (order.len() as u64 * place / self.per_epoch) as usize;
         let chosen: Vec<&Unit> = order[bound(place)..bound(place + 1)].iter().map(|&unit| &self.units[unit]).collect();
-        pack(&chosen, self.tokens)
+        pack(&chosen, self.tokens).collect()
     }
 
     fn shuffle(&mut self, number: u64) {
@@ -62,12 +79,12 @@ impl<'a> Batches<'a> {
 }
 
 /// Packs windows into parts of at most about `tokens` tokens.
-pub(super) fn pack(units: &[&Unit], tokens: usize) -> Vec<Packed> {
+pub(super) fn pack<'a>(units: &[&'a Unit], tokens: usize) -> impl Iterator<Item = Part> + use<'a> {
     let mut parts: Vec<Vec<&Unit>> = Vec::new();
     let mut size = usize::MAX;
     for unit in units {
         // What a window shares with others is not known before it is packed; its longest row is what it adds at most.
-        let longest = unit.0.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
+        let longest = unit.rows.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
         if size.saturating_add(longest) > tokens {
             parts.push(Vec::new());
             size = 0;
@@ -75,5 +92,5 @@ pub(super) fn pack(units: &[&Unit], tokens: usize) -> Vec<Packed> {
         size += longest;
         parts.last_mut().expect("one was pushed at first").push(unit);
     }
-    parts.into_iter().map(|part| Packed::new(part.into_iter().flat_map(|unit| &unit.0))).collect()
+    parts.into_iter().map(|part| Part::new(&part))
 }

@@ -3,6 +3,7 @@
 mod batches;
 mod checkpoint;
 mod drawing;
+mod kept;
 mod metrics;
 mod options;
 mod plan;
@@ -15,7 +16,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use self::batches::Batches;
+use self::batches::{Batches, Part, pack};
 pub(crate) use self::checkpoint::{bytes as number_bytes, numbers};
 pub use self::{options::Options, plan::Plan};
 use crate::{
@@ -24,10 +25,13 @@ use crate::{
     error::{Error, Result},
     gguf::{Base, hex},
     lora,
-    rows::{self, Tokenised},
+    rows::{self, Tokenised, Unit},
     shape::Shape,
     tokens::Tokeniser,
 };
+
+/// Windows of the validation rows that are looked at; more take longer and tell no more.
+const LOOKED_AT: usize = 100;
 
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,13 @@ pub enum Event {
         plan: Plan,
         /// Steps that are done already.
         done: u64,
+    },
+    /// What comes of the layers below the adapter was computed and kept for some tokens.
+    Kept {
+        /// So many were there then.
+        tokens: usize,
+        /// So many are going to be there before the first step.
+        of: usize,
     },
     /// A step is done.
     Step {
@@ -133,6 +144,20 @@ struct Prepared {
     report_sha256: Option<String>,
 }
 
+impl Prepared {
+    /// The validation rows that are looked at.
+    fn looked_at(&self) -> Vec<&Unit> {
+        let units = &self.validation.units;
+        units.iter().step_by(units.len().div_ceil(LOOKED_AT)).collect()
+    }
+
+    /// All rows that are learned from or looked at, in parts that have nothing to do with steps.
+    fn all_parts(&self, tokens: usize) -> impl Iterator<Item = Part> {
+        let train: Vec<&Unit> = self.train.units.iter().collect();
+        pack(&train, tokens).chain(pack(&self.looked_at(), tokens))
+    }
+}
+
 impl Training {
     /// Reads base and rows. `change` may change what is right for the base's shape.
     ///
@@ -144,7 +169,7 @@ impl Training {
         let mut options = Options::for_shape(base.shape());
         change(base.shape(), &mut options);
         options.check(base.shape())?;
-        let prepared = prepare(&job.dataset, &tokeniser, options.longest)?;
+        let prepared = prepare(&job.dataset, &tokeniser, &options)?;
         let plan = Plan::new(&prepared, &options, base.shape(), base.weight_bytes());
         Ok(Self { base, job, options, tokeniser, prepared, plan })
     }
@@ -170,10 +195,10 @@ impl Training {
         }
     }
 
-    /// How long all of it is going to take, measured on one step.
+    /// How long all of it is going to take, measured on a part of a step.
     ///
     /// # Errors
-    /// Where that step fails.
+    /// Where that fails.
     pub fn measure(mut self) -> Result<Duration> {
         match self.job.device.on_gpu()? {
             Some(gpu) => self.measure_on(gpu),
@@ -187,12 +212,17 @@ impl Training {
         let mut batches = Batches::new(units, self.options.batch_rows, self.options.batch_tokens, self.options.seed);
         let parts = batches.step(0);
         // The first part warms caches and threads; the second is what all others are like.
-        let (warm, timed) = (&parts[0], parts.get(1).unwrap_or(&parts[0]));
+        let (warm, timed) = (&parts[0].packed, &parts.get(1).unwrap_or(&parts[0]).packed);
         decoder.learn(warm, 1.0, 0)?;
         let start = Instant::now();
-        decoder.learn(timed, 1.0, 0)?;
-        let seconds = start.elapsed().as_secs_f64() / timed.len() as f64 * self.plan.computed_tokens as f64;
-        Ok(Duration::from_secs_f64(seconds * f64::from(self.options.epochs)))
+        let states = decoder.states_below(timed)?;
+        let below = start.elapsed().as_secs_f64();
+        decoder.learn_above(timed, states, 1.0, 0)?;
+        let above = start.elapsed().as_secs_f64() - below;
+        let epochs = f64::from(self.options.epochs);
+        let times_below = if self.options.keeps_states() { 1.0 } else { epochs };
+        let a_token = (times_below * below + epochs * above) / timed.len() as f64;
+        Ok(Duration::from_secs_f64(a_token * self.plan.computed_tokens as f64))
     }
 
     fn fingerprint(&self, base_sha256: &str) -> String {
@@ -232,12 +262,12 @@ impl Device {
     }
 }
 
-fn prepare(dataset: &Path, tokeniser: &Tokeniser, longest: usize) -> Result<Prepared> {
+fn prepare(dataset: &Path, tokeniser: &Tokeniser, options: &Options) -> Result<Prepared> {
     let mut hasher = Sha256::new();
     let train_rows = rows::read(dataset, "train", &mut hasher)?;
     let validation_rows = rows::read(dataset, "validation", &mut hasher)?;
-    let (train, validation) =
-        (Tokenised::new(&train_rows, tokeniser, longest), Tokenised::new(&validation_rows, tokeniser, longest));
+    let train = Tokenised::new(&train_rows, tokeniser, options, 0);
+    let validation = Tokenised::new(&validation_rows, tokeniser, options, train.rows());
     if train.rows() == 0 || validation.rows() == 0 {
         return Err(Error::Request(format!(
             "the dataset {} has {} rows to learn from and {} to check with, and needs some of both; import more history \

@@ -20,6 +20,8 @@ pub struct Options {
     pub pace: Pace,
     /// The share of its inputs that is dropped.
     pub drop_out: f32,
+    /// How much a token of a next speaker's name counts, beside one of a reply; where it is 0, nobody is asked for.
+    pub speaker_weight: f32,
     /// How often each row is learned from, at most.
     pub epochs: u32,
     /// Rows a step, at least.
@@ -34,6 +36,10 @@ pub struct Options {
     pub looks: u32,
     /// After how many looks without a better loss it ends; 0 for never.
     pub patience: u32,
+    /// Whether the layers below the adapter are computed anew in each step, instead of once, with what comes of them kept on
+    /// the disk.
+    #[serde(skip)]
+    pub recompute: bool,
     /// How long a training goes on before it is written down; nothing that was learned before is ever lost.
     #[serde(skip, default = "a_minute")]
     pub checkpoint_every: Duration,
@@ -52,6 +58,7 @@ impl Options {
             layout: Layout { rank: 16, alpha: 32.0, modules: Module::ALL.to_vec(), first_layer: 0 },
             pace: Pace { learning_rate, schedule: Schedule::Cosine, warm_up: 0.03, weight_decay: 0.0, clip: 1.0 },
             drop_out: 0.0,
+            speaker_weight: 1.0,
             epochs: 3,
             batch_rows: 32,
             batch_tokens: 1024,
@@ -59,8 +66,14 @@ impl Options {
             seed: 1,
             looks: 2,
             patience: 3,
+            recompute: false,
             checkpoint_every: a_minute(),
         }
+    }
+
+    /// Whether what comes of the layers below the adapter is kept: where there are some, and it is needed again.
+    pub(super) fn keeps_states(&self) -> bool {
+        self.layout.first_layer > 0 && self.epochs > 1 && !self.recompute
     }
 
     /// Looks for what cannot be.
@@ -72,6 +85,9 @@ impl Options {
         let refuse = |sentence: String| Err(Error::Request(sentence));
         if !(0.0..1.0).contains(&self.drop_out) {
             return refuse(format!("--dropout is {}, and is a share from 0 to below 1", self.drop_out));
+        }
+        if !(self.speaker_weight.is_finite() && self.speaker_weight >= 0.0) {
+            return refuse(format!("--speaker-weight is {}, and must be 0 at least", self.speaker_weight));
         }
         if !(self.pace.learning_rate.is_finite() && self.pace.learning_rate > 0.0) {
             return refuse(format!("--learning-rate is {}, and must be above 0", self.pace.learning_rate));

@@ -29,14 +29,23 @@ pub struct Plan {
     pub parameters: usize,
     /// Bytes it is going to take at most, about.
     pub memory: u64,
+    /// Tokens of which it is kept what comes of the layers below the adapter; none where there are no such layers.
+    pub kept_tokens: usize,
+    /// Bytes of disk that this takes while it trains.
+    pub disk: u64,
 }
 
 impl Plan {
     pub(super) fn new(prepared: &Prepared, options: &Options, shape: &Shape, weight_bytes: usize) -> Self {
         let mut batches = Batches::new(&prepared.train.units, options.batch_rows, options.batch_tokens, options.seed);
         let per_epoch = batches.per_epoch();
-        let computed = (0..per_epoch).flat_map(|step| batches.step(step)).map(|packed| packed.len()).sum();
+        let computed = (0..per_epoch).flat_map(|step| batches.step(step)).map(|part| part.packed.len()).sum();
         let parameters = options.layout.parameters(shape);
+        let kept_tokens = if options.keeps_states() {
+            prepared.all_parts(options.batch_tokens).map(|part| part.packed.len()).sum()
+        } else {
+            0
+        };
         Self {
             rows: prepared.train.rows(),
             too_long: prepared.train.too_long,
@@ -46,6 +55,8 @@ impl Plan {
             steps: per_epoch * u64::from(options.epochs),
             parameters,
             memory: memory(options, shape, weight_bytes as u64, parameters as u64),
+            kept_tokens,
+            disk: NUMBER * (kept_tokens * shape.width) as u64,
         }
     }
 }
@@ -75,6 +86,10 @@ impl fmt::Display for Plan {
         )?;
         writeln!(f, "steps           {}", self.steps)?;
         writeln!(f, "trained numbers {}", self.parameters)?;
-        write!(f, "memory          about {:.1} GB", self.memory as f64 / 1e9)
+        write!(f, "memory          about {:.1} GB", self.memory as f64 / 1e9)?;
+        if self.disk > 0 {
+            write!(f, "\ndisk            {:.1} GB while it trains", self.disk as f64 / 1e9)?;
+        }
+        Ok(())
     }
 }

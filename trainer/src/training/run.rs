@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     Batches, Event, Outcome, Training, Verdict,
-    batches::pack,
+    batches::{Part, pack},
     checkpoint::{Checkpoint, State},
     drawing::draw,
+    kept::KeptStates,
     metrics::{Metrics, Record},
 };
 use crate::{
@@ -20,14 +21,11 @@ use crate::{
     lora,
     optimiser::Optimiser,
     overlap::FiveGrams,
-    packing::{Example, Packed},
-    rows::Unit,
+    packing::Example,
     shape::Module,
     whole_file::WholeFile,
 };
 
-/// Windows of the validation rows that are looked at; more take longer and tell no more.
-const LOOKED_AT: usize = 100;
 /// Replies that are drawn to see whether they recite, and how long they may be.
 const DRAWN: usize = 16;
 const LONGEST_DRAWN: usize = 24;
@@ -65,6 +63,7 @@ pub(super) fn run<B: Backend>(
         state,
         metrics,
         checkpoint,
+        kept: None,
         on_event,
     };
     run.finish()
@@ -81,6 +80,8 @@ struct Run<'a, B: Backend> {
     state: State,
     metrics: Metrics,
     checkpoint: Checkpoint,
+    /// What comes of the layers below the adapter, where it is kept.
+    kept: Option<KeptStates>,
     on_event: &'a mut dyn FnMut(&Event) -> Verdict,
 }
 
@@ -89,6 +90,9 @@ impl<B: Backend> Run<'_, B> {
         let plan = self.training.plan.clone();
         let steps = plan.steps;
         self.tell(&Event::Started { plan, done: self.state.step })?;
+        if self.training.options.keeps_states() && self.state.over.is_none() && self.state.step < steps {
+            self.keep_states()?;
+        }
         self.learn(steps)?;
         self.save()?;
         self.metrics.plot()?;
@@ -101,6 +105,28 @@ impl<B: Backend> Run<'_, B> {
             best_step,
             steps: self.state.step,
             reason: self.state.over.unwrap_or_else(|| "all steps are done".to_owned()),
+        })
+    }
+
+    /// Computes what comes of the layers below the adapter, and keeps it.
+    fn keep_states(&mut self) -> Result<()> {
+        let Training { job, prepared, options, plan, .. } = self.training;
+        let mut kept = KeptStates::create(&job.out, self.decoder.shape.width, plan.disk)?;
+        for part in prepared.all_parts(options.batch_tokens) {
+            let states = self.decoder.states_below(&part.packed)?;
+            kept.add(&part, &self.decoder.backend.values(&states)?)?;
+            self.tell(&Event::Kept { tokens: kept.tokens(), of: plan.kept_tokens })?;
+        }
+        self.kept = Some(kept);
+        Ok(())
+    }
+
+    /// What the lowest layer that learns is given.
+    fn states_below(&self, part: &Part) -> Result<B::Matrix> {
+        let decoder = &self.decoder;
+        Ok(match &self.kept {
+            Some(kept) => decoder.backend.matrix(part.packed.len(), decoder.shape.width, kept.states(part)?)?,
+            None => decoder.states_below(&part.packed)?,
         })
     }
 
@@ -129,17 +155,18 @@ impl<B: Backend> Run<'_, B> {
         Ok(())
     }
 
-    fn step(&mut self, parts: &[Packed], steps: u64) -> Result<()> {
+    fn step(&mut self, parts: &[Part], steps: u64) -> Result<()> {
         let start = Instant::now();
         let (step, pace) = (self.state.step, &self.training.options.pace);
-        let targets: usize = parts.iter().map(Packed::targets).sum();
+        let weight: f64 = parts.iter().map(|part| part.packed.weight()).sum();
         let seed = self.training.options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step << 20);
         let mut sum = 0.0;
-        for (part, packed) in parts.iter().enumerate() {
-            let losses = self.decoder.learn(packed, 1.0 / targets as f32, seed.wrapping_add(part as u64))?;
-            sum += losses.iter().sum::<f64>();
+        for (number, part) in parts.iter().enumerate() {
+            let (states, seed) = (self.states_below(part)?, seed.wrapping_add(number as u64));
+            let losses = self.decoder.learn_above(&part.packed, states, (1.0 / weight) as f32, seed)?;
+            sum += part.packed.weighed(&losses);
         }
-        let loss = sum / targets as f64;
+        let loss = sum / weight;
         let rate = pace.rate(step, steps);
         if !loss.is_finite() {
             return Err(Error::NotFinite { step: step + 1, loss, learning_rate: pace.learning_rate });
@@ -150,8 +177,8 @@ impl<B: Backend> Run<'_, B> {
             return Err(Error::NotFinite { step: step + 1, loss: norm, learning_rate: pace.learning_rate });
         }
         self.state.step += 1;
-        let tokens_per_second =
-            parts.iter().map(Packed::row_tokens).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
+        let tokens: usize = parts.iter().map(|part| part.packed.row_tokens()).sum();
+        let tokens_per_second = tokens as f64 / start.elapsed().as_secs_f64();
         self.metrics.add(&Record::Step { step: step + 1, loss, rate, norm, tokens_per_second })?;
         self.tell(&Event::Step { step: step + 1, loss, tokens_per_second })
     }
@@ -190,21 +217,19 @@ impl<B: Backend> Run<'_, B> {
         }
     }
 
-    fn looked_at(&self) -> Vec<&Unit> {
-        let units = &self.training.prepared.validation.units;
-        units.iter().step_by(units.len().div_ceil(LOOKED_AT)).collect()
-    }
-
     fn validation_loss(&self) -> Result<f64> {
-        let mut losses = Vec::new();
-        for packed in pack(&self.looked_at(), self.training.options.batch_tokens) {
-            losses.extend(self.decoder.losses(&packed)?);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for part in pack(&self.training.prepared.looked_at(), self.training.options.batch_tokens) {
+            let losses = self.decoder.losses_above(&part.packed, self.states_below(&part)?)?;
+            sum += part.packed.weighed(&losses);
+            weight += part.packed.weight();
         }
-        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
+        Ok(sum / weight)
     }
 
     fn overlap(&self) -> Result<Option<f64>> {
-        let examples: Vec<&Example> = self.looked_at().into_iter().take(DRAWN).map(|unit| &unit.0[0]).collect();
+        let looked_at = self.training.prepared.looked_at();
+        let examples: Vec<&Example> = looked_at.into_iter().take(DRAWN).map(|unit| &unit.rows[0]).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(self.training.options.seed);
         rng.set_stream(self.state.step);
         let tokeniser = &self.training.tokeniser;

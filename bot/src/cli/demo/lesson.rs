@@ -161,6 +161,8 @@ impl Progress {
                 let steps = plan.steps;
                 self.shown.send_modify(|lesson| *lesson = Lesson { stage: Stage::Learning, steps, ..lesson.clone() });
             }
+            // There is nothing below an adapter on all layers.
+            Event::Kept { .. } => {}
             Event::Step { step, loss, .. } => {
                 let elapsed = self.start.elapsed().as_secs_f64();
                 let mean = self.mean.map_or(loss, |mean| mean + SHARE_OF_STEP * (loss - mean));
