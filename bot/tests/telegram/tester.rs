@@ -169,6 +169,15 @@ impl TelegramTester {
         lines.filter(|line| !line.ends_with(": hello, it is me")).collect()
     }
 
+    /// Texts of the history of a group that need not be the friends'.
+    pub async fn texts_in(&self, group: i64) -> Vec<String> {
+        let (community, id) = (self.community(group).await, group.to_string());
+        let room = NewRoom { community, external_id: &id, title: "", parent: None };
+        let room = self.store().room(&room).await.unwrap();
+        let messages = self.store().latest(room.id, 500).await.unwrap();
+        messages.into_iter().map(|message| message.text).collect()
+    }
+
     /// Waits until the history of the friends' group is this after the greetings.
     pub async fn history_becomes(&self, wanted: &[&str]) {
         let waiting = async {
@@ -208,14 +217,18 @@ impl Bot {
     }
 }
 
-/// As in production, but that messages need not wait for each other: the fake has a minute for nobody.
 pub fn settings(telegram: &FakeTelegram) -> Settings {
+    settings_at(telegram.url())
+}
+
+/// As in production, but that messages need not wait for each other: no test has a minute for that.
+pub fn settings_at(api_url: String) -> Settings {
     Settings {
         token: TOKEN.to_owned().into(),
         persona_bots: Vec::new(),
         persona_line: "{name} (AI)".to_owned(),
         webhook: None,
-        api_url: Some(telegram.url()),
+        api_url: Some(api_url),
         pace: Pace { chat_second: 1_000, group_minute: 1_000, second: 1_000 },
     }
 }
