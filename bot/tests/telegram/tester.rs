@@ -71,8 +71,6 @@ impl TelegramTester {
 
     /// With other settings, which may need something of the fake.
     pub async fn with(kind: Kind, set: impl FnOnce(&FakeTelegram, Settings) -> Settings) -> Self {
-        // Shown with a test that fails. A second test of the same process finds it set up.
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init().ok();
         let telegram = FakeTelegram::start().await;
         let (ada, bo, dora) = (telegram.user("Ada"), telegram.user("Bo"), telegram.user("Dora"));
         let settings = set(&telegram, settings(&telegram));
@@ -234,6 +232,8 @@ pub fn settings_at(api_url: String) -> Settings {
 }
 
 pub async fn start_with(settings: Settings, store: &Store, runner: &FakeRunner) -> Bot {
+    // Shown with a test that fails. A second test of the same process finds it set up.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init().ok();
     let shutdown = CancellationToken::new();
     let clock = Clock::system();
     let platform = Telegram::connect(settings, store.clone(), clock, 7, &shutdown).await.unwrap();
