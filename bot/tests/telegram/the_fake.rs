@@ -120,6 +120,9 @@ async fn connections_break_and_what_was_done_is_done() {
     let hello = json!({ "chat_id": chat, "text": "hello" });
     assert_eq!(ask("sendMessage", hello.clone()).await, None);
     assert_eq!(telegram.said_after(&given).len(), 1);
+    telegram.break_off("sendMessage");
+    assert_eq!(ask("sendMessage", hello.clone()).await, None);
+    assert_eq!(telegram.said_after(&given).len(), 1, "that one was not done");
     telegram.limit("sendMessage", 60, 2);
     assert_eq!(ask("sendMessage", hello.clone()).await.unwrap()["parameters"]["retry_after"], 60);
     assert_eq!(telegram.violations(), Vec::<String>::new());

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a persona is waited for that was asked something, before it is asked again.
-const ANSWER_TIME: Duration = Duration::from_secs(8);
+const ANSWER_TIME: Duration = Duration::from_secs(6);
 /// How long it may take until all that was said is stored, once somebody answers again.
 const STORING_TIME: Duration = Duration::from_secs(30);
 /// How often it is asked before something is wrong.

@@ -31,13 +31,13 @@ const POST_TIME: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
-    /// The request for updates breaks while it waits; the second time it is answered with 502.
+    /// The request for updates breaks while it waits.
     PollsBreak,
     /// Updates come twice and the last of them first.
     Untidy,
-    /// Posts are answered with 502, and not done.
+    /// A post is not done: it is answered with 502, upon which teloxide waits for ten seconds, or its connection breaks.
     PostsFail,
-    /// A post is done, and its answer is lost: by a 502, or within the answer.
+    /// A post is done, and the connection breaks within its answer.
     AnswerLost,
     /// Posts are too much, for a while.
     RateLimited,
@@ -236,12 +236,11 @@ fn say(scene: &Scene, round: &Round, (who, text, _): &(usize, String, Duration))
 
 fn strike(telegram: &FakeTelegram, crew: &Crew, round: &Round) {
     match round.trouble {
-        PollsBreak if round.is_second => telegram.fail("GetUpdates", 502, 2),
         PollsBreak => telegram.cut_polls(),
         Untidy => telegram.set_untidy(true),
-        PostsFail => telegram.fail("SendMessage", 502, 2),
-        AnswerLost if round.is_second => telegram.cut_answer("SendMessage"),
-        AnswerLost => telegram.lose_answer("SendMessage"),
+        PostsFail if round.is_second => telegram.break_off("SendMessage"),
+        PostsFail => telegram.fail("SendMessage", 502, 1),
+        AnswerLost => telegram.cut_answer("SendMessage"),
         RateLimited => telegram.limit("SendMessage", FLOOD_SECONDS, 2),
         Muted => telegram.set_status(crew.chat, BOT, "muted"),
         Grows | PostgresKilled | RunnerKilled | ProgramKilled => unreachable!("these are struck by whoever plays"),

@@ -47,6 +47,7 @@ async fn call(
         Some(Trouble::Status(status)) => {
             return (StatusCode::from_u16(status).unwrap(), "<html>bad gateway</html>").into_response();
         }
+        Some(Trouble::BrokenOff) => return broken(),
         Some(Trouble::RetryAfter(seconds)) => {
             shared.world().begin_flood(&method, &parameters, seconds);
             return refuse(&Refusal::too_many(seconds));

@@ -58,6 +58,11 @@ impl FakeTelegram {
         self.trouble(method, 1, Trouble::AnswerCut);
     }
 
+    /// The connection of the next call of a method breaks before anything is done.
+    pub fn break_off(&self, method: &str) {
+        self.trouble(method, 1, Trouble::BrokenOff);
+    }
+
     /// Breaks the connections of those who wait for updates.
     pub fn cut_polls(&self) {
         self.shared.change(|world| world.cuts += 1);

@@ -139,6 +139,8 @@ impl FakeMessage {
 pub(super) enum Trouble {
     Status(u16),
     RetryAfter(u64),
+    /// The connection breaks before anything is done.
+    BrokenOff,
     /// It is done, but the answer is lost.
     AnswerLost,
     /// It is done, but the connection breaks within the answer.

@@ -155,6 +155,27 @@ fn telegram_topics_of_a_forum() {
         "result.json",
         &forum("The Crew", &rows),
         expect![[r#"
+            Telegram Desktop
+            # -1007 "The Crew" on telegram
+              2 2024-03-01 10:00:00 user1="A": "before there were topics"
+              - 2 Service
+              6 2024-03-01 10:00:00 user1="A": "in general"
+            # -1007/5 "The boat" on telegram of -1007 "The Crew", a topic
+              7 2024-03-01 10:00:00 user1="A": "in the boat"
+              - 5 Service
+            # -1007/8 "Soup" on telegram of -1007 "The Crew", a topic
+              9 2024-03-01 10:00:00 user1="A": "in the soup"
+              - 7 Empty
+            # -1007/5 "The boat" on telegram of -1007 "The Crew", a topic
+              11 2024-03-01 10:00:00 user1="A": "an answer to the picture" ->10
+            # -1007 "The Crew" on telegram
+              12 2024-03-01 10:00:00 user1="A": "an answer to general" ->6
+              13 2024-03-01 10:00:00 user1="A": "an answer to long ago" ->1
+              14 2024-03-01 10:00:00 user1="A": "an answer to what is gone" ->99, topic unknown
+              15 2024-03-01 10:00:00 user1="A": "an answer to that" ->14, topic unknown
+              16 2024-03-01 10:00:00 user1="A": "an answer to another chat", topic unknown
+            # -1007/8 "Soup" on telegram of -1007 "The Crew", a topic
+              17 2024-03-01 10:00:00 user1="A": "still in the soup"
         "#]],
     );
 }
@@ -170,6 +191,12 @@ fn telegram_export_of_one_topic() {
         "result.json",
         &forum("The boat", &rows),
         expect![[r#"
+            Telegram Desktop
+            # -1007 "" on telegram
+              - 1 Service
+            # -1007/5 "The boat" on telegram of -1007 "", a topic
+              7 2024-03-01 10:00:00 user1="A": "in the boat"
+              14 2024-03-01 10:00:00 user1="A": "an answer to what is gone" ->6
         "#]],
     );
 }
@@ -180,6 +207,9 @@ fn telegram_answers_elsewhere_than_in_a_forum_have_no_topic() {
         "result.json",
         &forum("The Crew", &[in_forum(2, "an answer", &answering(1))]),
         expect![[r#"
+            Telegram Desktop
+            # -1007 "The Crew" on telegram
+              2 2024-03-01 10:00:00 user1="A": "an answer" ->1
         "#]],
     );
 }
