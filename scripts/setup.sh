@@ -108,7 +108,7 @@ look() {
     need postgresql 'keeps the history; groupchat runs a private server of its own' has_postgresql
     if [ "$purpose" = test ]; then
         need nodejs 'checks the types of the web page and drives its test' has node
-        need npm 'installs what that test is written with' has npm
+        need npm 'installs what that test and others are written with' has npm
         need chromium 'the browser in which the web page is tested' has_browser
         need python3 "runs OpenAI's client, which asks the model runner in its test" has python3
         need pip 'installs that client' has_pip
@@ -211,6 +211,7 @@ install_missing() {
 }
 
 clients=$(dirname "$0")/../model-runner/tests/clients
+telegram_test_api=$(dirname "$0")/../bot/tests/telegram/test_api
 
 # OpenAI's client for Python goes into a folder of its own. That takes neither a virtual environment, for which Debian wants
 # another package, nor a Python that lets pip change it. Wheels are for one version of Python, so another one wants others.
@@ -225,11 +226,20 @@ install_python_client() {
     echo "$wanted" >"$folder/.installed"
 }
 
+# install_node_packages FOLDER WHAT: what the folder's lock file names, once.
+install_node_packages() {
+    local folder=$1 what=$2 installed=$1/node_modules/.package-lock.json
+    if [ "$installed" -nt "$folder/package-lock.json" ]; then return 0; fi
+    echo "Installing $what into $folder/node_modules"
+    npm ci --no-audit --no-fund --prefix "$folder" && touch "$installed"
+}
+
 install_node_client() {
-    local installed=$clients/node_modules/.package-lock.json
-    if [ "$installed" -nt "$clients/package-lock.json" ]; then return 0; fi
-    echo "Installing OpenAI's client for Node into $clients/node_modules, for the test of the model runner"
-    npm ci --no-audit --no-fund --prefix "$clients" && touch "$installed"
+    install_node_packages "$clients" "OpenAI's client for Node, for the test of the model runner,"
+}
+
+install_telegram_test_api() {
+    install_node_packages "$telegram_test_api" "a Bot API server, for a test of the bot,"
 }
 
 has cargo || fail "Rust is not installed. Install it from https://rustup.rs, open a new terminal and try again."
@@ -241,4 +251,5 @@ if [ -n "$missing" ]; then install_missing; fi
 if [ "$purpose" = test ]; then
     install_python_client || echo "setup: OpenAI's client for Python could not be installed; its test will say that it skips" >&2
     install_node_client || echo "setup: OpenAI's client for Node could not be installed; its test will say that it skips" >&2
+    install_telegram_test_api || echo "setup: telegram-test-api could not be installed; its test will say that it skips" >&2
 fi

@@ -326,17 +326,20 @@ impl App {
         Ok(())
     }
 
-    /// The platform calls a group, and its room of that name, otherwise from now on. False where it knows another group
-    /// of the new name already: then both stay as they are.
+    /// The platform calls a group, and its room of that name, otherwise from now on. Where there is another group of the
+    /// new name here, the two become one; false says that they cannot and that both stay as they are.
     ///
     /// # Errors
     /// Where it could not be recorded. The same may be handed in again.
     pub async fn group_moved(&self, platform: PlatformKind, from: &str, to: &str) -> anyhow::Result<bool> {
         let shared = &self.shared;
         let Some(community) = shared.store.community_moved(platform, from, to).await? else { return Ok(false) };
-        shared.places.retain(|_, room| room.community != community);
+        // Of another group's rooms and members some are others now.
+        shared.places.retain(|_, room| room.platform != platform);
+        shared.people.clear();
         for room in shared.store.rooms_of(platform).await?.into_iter().filter(|room| room.community == community) {
             shared.tell_awake(room.id, || Input::Moved(room.clone()));
+            shared.tell_awake(room.id, || Input::HistoryChanged);
         }
         Ok(true)
     }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use corpus::import::{
     self, ChatHeader, DropReason, Fault, Format, ImportError, ImportedAuthor, ImportedMessage, Item, Options,
 };
-use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Store, Unnumbered};
+use store::{NewCommunity, NewMember, NewMessage, NewReaction, NewRoom, Room, Store, Unnumbered};
 use tokio::sync::mpsc;
 
 /// How many messages are stored at once.
@@ -48,6 +48,8 @@ pub struct Report {
     pub known: u64,
     /// Messages of members who asked to be forgotten; they were not stored.
     pub forgotten: u64,
+    /// Messages of a forum of which the file does not tell the topic. They count as said in the group itself.
+    pub without_topic: u64,
     /// Rows that are not messages to keep, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
     /// The communities that got something.
@@ -64,6 +66,7 @@ impl Report {
         self.stored += other.stored;
         self.known += other.known;
         self.forgotten += other.forgotten;
+        self.without_topic += other.without_topic;
         for (reason, count) in other.dropped {
             *self.dropped.entry(reason).or_default() += count;
         }
@@ -82,6 +85,9 @@ impl fmt::Display for Report {
         let counted = [(self.known, "were stored before"), (self.forgotten, "by members who asked to be forgotten")];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             writeln!(f, "not stored: {count} {what}")?;
+        }
+        if self.without_topic > 0 {
+            writeln!(f, "in the group itself: {} of which the export does not tell the topic", self.without_topic)?;
         }
         for (reason, count) in &self.dropped {
             writeln!(f, "dropped: {count} {reason}")?;
@@ -104,12 +110,31 @@ pub struct Progress {
 }
 
 /// What the reader hands over at a time.
+#[derive(Default)]
 struct Batch {
-    chat: Option<ChatHeader>,
-    messages: Vec<ImportedMessage>,
+    rows: usize,
+    parts: Vec<Part>,
     dropped: Vec<DropReason>,
     bytes: u64,
     fault: Option<ImportError>,
+}
+
+/// The messages of one chat in a batch.
+struct Part {
+    chat: ChatHeader,
+    messages: Vec<ImportedMessage>,
+}
+
+impl Batch {
+    /// The part of a chat, which may have been left in between: the topics of a forum alternate.
+    fn part(&mut self, chat: &ChatHeader) -> &mut Part {
+        let known = self.parts.iter().position(|part| part.chat.external_id == chat.external_id);
+        let place = known.unwrap_or_else(|| {
+            self.parts.push(Part { chat: chat.clone(), messages: Vec::new() });
+            self.parts.len() - 1
+        });
+        &mut self.parts[place]
+    }
 }
 
 /// Imports a file.
@@ -132,10 +157,9 @@ pub async fn file(
     let mut writer =
         Writer { store, target, report: Report::default(), rooms: HashMap::new(), members: HashMap::new() };
     writer.report.format = Some(format);
-    let mut room = None;
     while let Some(batch) = received.recv().await {
         progress(Progress { bytes: batch.bytes, total });
-        room = writer.write(batch, room).await?;
+        writer.write(batch).await?;
     }
     reader.await.context("reading the file was interrupted")?;
     Ok(writer.report)
@@ -143,29 +167,36 @@ pub async fn file(
 
 /// Reads on until the file or the receiver ends.
 fn read(mut opened: import::Import, batches: &mpsc::Sender<Batch>) {
-    let fresh = || Batch { chat: None, messages: Vec::new(), dropped: Vec::new(), bytes: 0, fault: None };
-    let mut batch = fresh();
+    let (mut batch, mut chat) = (Batch::default(), None);
     loop {
         let item = opened.next();
-        let is_full = batch.messages.len() + batch.dropped.len() >= BATCH;
-        let ends = is_full || matches!(item, None | Some(Ok(Item::Chat(_)) | Err(_)));
-        if ends {
+        if batch.rows >= BATCH || matches!(item, None | Some(Err(_))) {
             batch.bytes = opened.bytes_read();
-            if let Some(Err(fault)) = item {
-                batch.fault = Some(fault);
-                // Where nobody receives any more the import was given up, and so is the reading.
-                return drop(batches.blocking_send(batch));
-            }
-            let full = std::mem::replace(&mut batch, fresh());
+            let full = std::mem::take(&mut batch);
+            // Where nobody receives any more the import was given up, and so is the reading.
             if batches.blocking_send(full).is_err() {
                 return;
             }
         }
         match item {
-            None | Some(Err(_)) => return,
-            Some(Ok(Item::Chat(chat))) => batch.chat = Some(chat),
-            Some(Ok(Item::Message(message))) => batch.messages.push(message),
-            Some(Ok(Item::Dropped { reason, .. })) => batch.dropped.push(reason),
+            None => return,
+            Some(Err(fault)) => {
+                let last = Batch { fault: Some(fault), bytes: opened.bytes_read(), ..Batch::default() };
+                return drop(batches.blocking_send(last));
+            }
+            Some(Ok(Item::Chat(header))) => {
+                batch.part(&header);
+                chat = Some(header);
+            }
+            Some(Ok(Item::Message(message))) => {
+                let chat = chat.as_ref().expect("every format names a chat before its messages");
+                batch.part(chat).messages.push(message);
+                batch.rows += 1;
+            }
+            Some(Ok(Item::Dropped { reason, .. })) => {
+                batch.dropped.push(reason);
+                batch.rows += 1;
+            }
         }
     }
 }
@@ -188,20 +219,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn write(&mut self, batch: Batch, room: Option<Destination>) -> anyhow::Result<Option<Destination>> {
-        let destination = match &batch.chat {
-            Some(chat) => Some(self.destination(chat).await?),
-            None => room,
-        };
-        self.report.read += (batch.messages.len() + batch.dropped.len()) as u64;
+    async fn write(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.report.read += batch.rows as u64;
         for reason in batch.dropped {
             *self.report.dropped.entry(reason).or_default() += 1;
         }
-        if let Some(destination) = destination.filter(|_| !batch.messages.is_empty()) {
-            self.store_messages(destination, &batch.messages).await?;
+        for Part { chat, messages } in &batch.parts {
+            let destination = self.destination(chat).await?;
+            if !messages.is_empty() {
+                self.store_messages(destination, messages).await?;
+            }
         }
         self.report.fault = batch.fault;
-        Ok(destination)
+        Ok(())
     }
 
     async fn store_messages(&mut self, at: Destination, messages: &[ImportedMessage]) -> anyhow::Result<()> {
@@ -222,6 +252,8 @@ impl Writer<'_> {
             })
             .collect();
         let heard = self.heard_live(at, messages).await?;
+        let without_topic = messages.iter().filter(|message| message.topic_is_unknown && !heard.contains(&message.key));
+        self.report.without_topic += without_topic.count() as u64;
         let rows: Vec<NewMessage<'_>> = rows.into_iter().filter(|row| !heard.contains(&row.key)).collect();
         let outcome = self.store.record_batch(at.room, &rows).await?;
         self.report.stored += outcome.stored;
@@ -316,13 +348,31 @@ impl Writer<'_> {
         let community = self.store.community(&NewCommunity { platform, external_id, title }).await?;
         let room =
             NewRoom { community: community.id, external_id: &chat.external_id, title: &chat.title, parent: None };
-        let room = self.store.room(&room).await?;
+        let room = match chat.is_topic {
+            true => self.topic(&room, named.0).await?,
+            false => self.store.room(&room).await?,
+        };
         let has_topics = platform == Platform::Telegram;
         let destination = Destination { community: community.id, room: room.id, has_topics };
         self.rooms.insert(chat.external_id.clone(), destination);
-        self.report.communities.push(community.id);
+        if !self.report.communities.contains(&community.id) {
+            self.report.communities.push(community.id);
+        }
         tracing::info!(chat = %chat.external_id, room = %room.id, "importing a chat");
         Ok(destination)
+    }
+}
+
+impl Writer<'_> {
+    /// The room of a topic. An export has the name that it was created with, so a later one is left to it.
+    async fn topic(&self, topic: &NewRoom<'_>, group: &str) -> store::Result<Room> {
+        let group = NewRoom { external_id: group, title: "", ..*topic };
+        let parent = Some(self.store.room(&group).await?.id);
+        let known = self.store.room(&NewRoom { title: "", parent, ..*topic }).await?;
+        match known.title.is_empty() {
+            true => self.store.room(&NewRoom { parent, ..*topic }).await,
+            false => Ok(known),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod imports;
 mod leases;
 mod member_data;
 mod members;
+mod merging;
 mod messages;
 mod migrations;
 mod outbox;

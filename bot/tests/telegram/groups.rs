@@ -1,5 +1,7 @@
 //! Groups that grow, put the bot out, or have nothing to do with each other.
 
+use serde_json::json;
+
 use crate::{
     fake::{BOT, Kind, Say},
     tester::TelegramTester,
@@ -24,6 +26,41 @@ async fn a_group_that_becomes_a_supergroup_keeps_its_history_cast_and_settings()
     bot.soon("what is said since then comes after it", async || bot.history().await.len() >= 3).await;
     assert!(bot.command(bot.friends.dora, "/cast").await.text.contains("topic: the sea"));
     assert!(bot.telegram.now(&before).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_becomes_a_supergroup_with_a_history_here_is_joined_with_it() {
+    let mut bot = TelegramTester::of(Kind::Group).await;
+    bot.summon("Ada").await;
+    bot.command(bot.friends.dora, "/topic the sea").await;
+    let few = bot.says(bot.friends.dora, "while we were few");
+    bot.telegram.persona_says(&few).await;
+    let community = bot.community(bot.friends.group).await;
+    // What is heard in the supergroup is heard before it is known what that was.
+    bot.telegram.set_deaf(true);
+    let small = bot.friends.group;
+    let large = bot.telegram.grows(small);
+    bot.telegram.set_deaf(false);
+    bot.telegram.says(large, bot.friends.bo, Say::text("are we many now?"));
+    bot.soon("it is heard", async || !bot.texts_in(large).await.is_empty()).await;
+    assert_ne!(bot.community(large).await, community);
+    bot.telegram.says(
+        large,
+        bot.friends.dora,
+        Say { more: json!({ "migrate_from_chat_id": small }), ..Say::default() },
+    );
+    bot.friends.group = large;
+    bot.soon("they are one", async || bot.community(large).await == community).await;
+    let asked = bot.says(bot.friends.dora, "Ada, are you with us?");
+    bot.telegram.persona_says(&asked).await;
+    let history = bot.history().await;
+    let wanted = ["Dora: while we were few", "Bo: are we many now?", "Dora: Ada, are you with us?"];
+    let found: Vec<_> = history.iter().filter(|line| wanted.contains(&line.as_str())).collect();
+    assert_eq!(found, wanted, "{history:?}");
+    assert!(bot.command(bot.friends.dora, "/cast").await.text.contains("topic: the sea"));
+    let members = bot.store().members(community).await.unwrap();
+    let people: Vec<_> = members.iter().filter(|member| !member.is_bot).map(|member| member.name.as_str()).collect();
+    assert_eq!(people, ["Ada", "Bo", "Dora"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

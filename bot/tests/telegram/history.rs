@@ -98,8 +98,16 @@ fn export(
                 "from": author, "from_id": format!("user{}", message.from), "text": text })
         })
         .collect();
-    let id = group.to_string().trim_start_matches("-100").trim_start_matches('-').parse::<i64>().unwrap();
-    // In the order in which Telegram Desktop writes it.
+    document(kind, bare(group), name, rows)
+}
+
+/// What an export calls a group.
+fn bare(group: i64) -> i64 {
+    group.to_string().trim_start_matches("-100").trim_start_matches('-').parse().unwrap()
+}
+
+/// In the order in which Telegram Desktop writes it.
+fn document(kind: &str, id: i64, name: &str, rows: Vec<Value>) -> String {
     format!(r#"{{"name": "{name}", "type": "{kind}", "id": {id}, "messages": {}}}"#, Value::from(rows))
 }
 
@@ -177,6 +185,52 @@ async fn what_was_heard_in_a_topic_is_not_imported_into_another_room() {
     let exported = [(said, "Dora", json!("is it dry?"))];
     let report = import(&bot, &export("private_supergroup", bot.friends.group, "The Crew", &exported, None)).await;
     assert_eq!((report.stored, report.known), (0, 1), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_a_forum_joins_its_topics() {
+    let bot = TelegramTester::of(Kind::Forum).await;
+    let (boat, soup) =
+        (bot.telegram.topic(bot.friends.group, "The boat"), bot.telegram.topic(bot.friends.group, "Soup"));
+    let in_topic = |topic, text| Say { topic: Some(topic), ..Say::text(text) };
+    let say = |say| bot.telegram.says(bot.friends.group, bot.friends.dora, say);
+    bot.telegram.set_reads_all(BOT, false);
+    let missed = [in_topic(boat, "is it dry?"), in_topic(soup, "too salty"), Say::text("hello all")].map(say);
+    bot.telegram.set_reads_all(BOT, true);
+    let heard = say(in_topic(boat, "it leaks"));
+    let (group, room) = (bot.friends.group.to_string(), |topic| format!("{}/{topic}", bot.friends.group));
+    bot.soon("it is heard", async || bot.history_of(&room(boat)).await == ["Dora: it leaks"]).await;
+
+    let [dry, salty, hello] = missed;
+    let notice = |id, title| {
+        json!({ "id": id, "type": "service", "date_unixtime": "1700000000", "actor": "Dora",
+            "actor_id": format!("user{}", bot.friends.dora), "action": "topic_created", "title": title, "text": "" })
+    };
+    let row = |said: &FakeMessage, answered: Option<i64>| {
+        json!({ "id": said.id, "type": "message", "date_unixtime": said.date.to_string(), "from": "Dora",
+            "from_id": format!("user{}", bot.friends.dora), "text": said.text, "reply_to_message_id": answered })
+    };
+    let rows = vec![
+        notice(boat, "The boat"),
+        notice(soup, "Soup"),
+        row(&dry, Some(boat)),
+        row(&salty, Some(soup)),
+        row(&hello, None),
+        row(&heard, Some(dry.id)),
+    ];
+    let file = document("private_supergroup", bare(bot.friends.group), "The Crew", rows);
+    let report = import(&bot, &file).await;
+    assert_eq!((report.stored, report.known, report.without_topic), (3, 1, 0), "{report}");
+    assert_eq!(report.communities, [bot.community(bot.friends.group).await]);
+    assert_eq!(bot.history_of(&room(boat)).await, ["Dora: is it dry?", "Dora: it leaks"]);
+    assert_eq!(bot.history_of(&room(soup)).await, ["Dora: too salty"]);
+    assert_eq!(bot.history().await, ["Dora: hello all"]);
+    let imported = bot.room(&room(soup)).await;
+    assert_eq!((imported.title.as_str(), imported.parent_external_id), ("Soup", Some(group)));
+    assert_eq!(import(&bot, &file).await.stored, 0);
+    say(in_topic(soup, "more water"));
+    let on_it_goes = ["Dora: too salty", "Dora: more water"];
+    bot.soon("what is heard goes on there", async || bot.history_of(&room(soup)).await == on_it_goes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,5 +14,6 @@ mod groups;
 mod history;
 mod persona_bots;
 mod personas;
+mod test_api;
 mod tester;
 mod the_fake;

@@ -71,8 +71,6 @@ impl TelegramTester {
 
     /// With other settings, which may need something of the fake.
     pub async fn with(kind: Kind, set: impl FnOnce(&FakeTelegram, Settings) -> Settings) -> Self {
-        // Shown with a test that fails. A second test of the same process finds it set up.
-        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init().ok();
         let telegram = FakeTelegram::start().await;
         let (ada, bo, dora) = (telegram.user("Ada"), telegram.user("Bo"), telegram.user("Dora"));
         let settings = set(&telegram, settings(&telegram));
@@ -169,6 +167,15 @@ impl TelegramTester {
         lines.filter(|line| !line.ends_with(": hello, it is me")).collect()
     }
 
+    /// Texts of the history of a group that need not be the friends'.
+    pub async fn texts_in(&self, group: i64) -> Vec<String> {
+        let (community, id) = (self.community(group).await, group.to_string());
+        let room = NewRoom { community, external_id: &id, title: "", parent: None };
+        let room = self.store().room(&room).await.unwrap();
+        let messages = self.store().latest(room.id, 500).await.unwrap();
+        messages.into_iter().map(|message| message.text).collect()
+    }
+
     /// Waits until the history of the friends' group is this after the greetings.
     pub async fn history_becomes(&self, wanted: &[&str]) {
         let waiting = async {
@@ -208,19 +215,25 @@ impl Bot {
     }
 }
 
-/// As in production, but that messages need not wait for each other: the fake has a minute for nobody.
 pub fn settings(telegram: &FakeTelegram) -> Settings {
+    settings_at(telegram.url())
+}
+
+/// As in production, but that messages need not wait for each other: no test has a minute for that.
+pub fn settings_at(api_url: String) -> Settings {
     Settings {
         token: TOKEN.to_owned().into(),
         persona_bots: Vec::new(),
         persona_line: "{name} (AI)".to_owned(),
         webhook: None,
-        api_url: Some(telegram.url()),
+        api_url: Some(api_url),
         pace: Pace { chat_second: 1_000, group_minute: 1_000, second: 1_000 },
     }
 }
 
 pub async fn start_with(settings: Settings, store: &Store, runner: &FakeRunner) -> Bot {
+    // Shown with a test that fails. A second test of the same process finds it set up.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init().ok();
     let shutdown = CancellationToken::new();
     let clock = Clock::system();
     let platform = Telegram::connect(settings, store.clone(), clock, 7, &shutdown).await.unwrap();

@@ -97,3 +97,37 @@ async fn a_group_that_grew_says_where_to() {
     assert_eq!(refused["parameters"]["migrate_to_chat_id"], large);
     assert_eq!(call(&telegram, "sendMessage", json!({ "chat_id": large, "text": "hi" })).await["ok"], true);
 }
+
+#[tokio::test]
+async fn connections_break_and_what_was_done_is_done() {
+    let telegram = FakeTelegram::start().await;
+    let (chat, dora) = group(&telegram);
+    let client = reqwest::Client::new();
+    // None where the connection breaks.
+    let ask = async |method: &str, parameters: Value| -> Option<Value> {
+        let url = format!("{}/bot{TOKEN}/{method}", telegram.url());
+        client.post(url).json(&parameters).send().await.ok()?.json().await.ok()
+    };
+    let waiting = ask("getUpdates", json!({ "offset": 100_000, "timeout": 20 }));
+    let cutting = async {
+        telegram.called("getUpdates", 1).await;
+        telegram.cut_polls();
+    };
+    let (answer, ()) = tokio::join!(waiting, cutting);
+    assert_eq!(answer, None);
+    let given = telegram.says(chat, dora, Say::text("hi"));
+    telegram.cut_answer("sendMessage");
+    let hello = json!({ "chat_id": chat, "text": "hello" });
+    assert_eq!(ask("sendMessage", hello.clone()).await, None);
+    assert_eq!(telegram.said_after(&given).len(), 1);
+    telegram.break_off("sendMessage");
+    assert_eq!(ask("sendMessage", hello.clone()).await, None);
+    assert_eq!(telegram.said_after(&given).len(), 1, "that one was not done");
+    telegram.limit("sendMessage", 60, 2);
+    assert_eq!(ask("sendMessage", hello.clone()).await.unwrap()["parameters"]["retry_after"], 60);
+    assert_eq!(telegram.violations(), Vec::<String>::new());
+    telegram.mend();
+    ask("sendMessage", hello).await.unwrap();
+    assert!(telegram.violations()[0].contains("before the time that was told"), "{:?}", telegram.violations());
+    assert_eq!(telegram.messages().last().unwrap().text, "hello");
+}

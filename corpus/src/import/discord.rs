@@ -108,6 +108,7 @@ impl<R: Read> Discord<R> {
             title: title.clone(),
             platform: guild.filter(|_| self.channel.is_some()).map(|_| Platform::Discord),
             community: guild.map(|guild| CommunityHeader { external_id: guild.id.clone(), title: guild.name.clone() }),
+            is_topic: false,
         }
     }
 }
@@ -192,6 +193,7 @@ impl Row {
                 .and_then(|reference| snowflake(&reference.message_id?)),
             edited_at: moment(self.timestamp_edited.as_deref()),
             reactions: self.reactions.into_iter().flat_map(Reaction::into_imported).collect(),
+            topic_is_unknown: false,
         })
     }
 }

@@ -40,7 +40,7 @@ impl<R: Read> Irc<R> {
         let title = file.title.clone();
         Irc {
             lines: Lines::new(input),
-            chat: Some(ChatHeader { external_id: title.clone(), title, platform: None, community: None }),
+            chat: Some(ChatHeader::alone(title.clone(), title)),
             log: Log {
                 calendar: Calendar::new(options.date.or(file.date)),
                 offset: options.utc_offset,
@@ -116,6 +116,7 @@ impl Log {
             reply_to: None,
             edited_at: None,
             reactions: Vec::new(),
+            topic_is_unknown: false,
         })
     }
 

@@ -57,8 +57,17 @@ pub struct ChatHeader {
     pub title: String,
     /// The platform whose own ids the file carries, so that the import joins the live chat.
     pub platform: Option<Platform>,
-    /// The server that the chat is a channel of. None where the chat is a community by itself.
+    /// The community that the chat is a part of. None where the chat is a community by itself.
     pub community: Option<CommunityHeader>,
+    /// Whether it is a topic of the chat that is called like its community.
+    pub is_topic: bool,
+}
+
+impl ChatHeader {
+    /// A chat that is a community by itself, on a platform that the file does not name.
+    pub(super) fn alone(external_id: String, title: String) -> Self {
+        ChatHeader { external_id, title, platform: None, community: None, is_topic: false }
+    }
 }
 
 /// The community that a chat is part of.
@@ -106,6 +115,9 @@ pub struct ImportedMessage {
     pub edited_at: Option<DateTime<Utc>>,
     /// What others thought of it.
     pub reactions: Vec<ImportedReaction>,
+    /// Whether it was said somewhere in a forum and the file does not tell in which topic. It then counts as said in the group
+    /// itself.
+    pub topic_is_unknown: bool,
 }
 
 /// One member's reaction, or the rest of a total whose members the file does not name.

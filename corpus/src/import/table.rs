@@ -119,7 +119,7 @@ impl Table {
         let title = room.to_owned();
         self.room = Some(title.clone());
         self.waiting = Some(item);
-        Item::Chat(ChatHeader { external_id: title.clone(), title, platform: None, community: None })
+        Item::Chat(ChatHeader::alone(title.clone(), title))
     }
 
     fn message(&mut self, fields: &Fields<'_>) -> Result<ImportedMessage, DropReason> {
@@ -139,6 +139,7 @@ impl Table {
             reply_to: fields.get(Column::ReplyTo).filter(|_| has_ids).and_then(message_key),
             edited_at: None,
             reactions: Vec::new(),
+            topic_is_unknown: false,
         })
     }
 }

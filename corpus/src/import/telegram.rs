@@ -3,8 +3,16 @@
 //! Its ids are the platform's own, but only supergroups and channels number their messages once for everybody: in
 //! a small group each account counts for itself, and so it was before a group became a supergroup (the export has negative
 //! ids there). Those messages get keys of their time instead, by which a live group is joined all the same.
+//!
+//! A topic of a forum is a chat of its own, called as the live one is.
 
-use std::{collections::BTreeMap, fmt, io::Read};
+mod topics;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    io::Read,
+};
 
 use chat::{MemberKey, MessageKey, Platform, markup};
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
@@ -13,9 +21,10 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use self::topics::{Answered, Topics, Whereabouts};
 use super::{
-    ChatHeader, ChatName, DropReason, Fault, ImportedAuthor, ImportedMessage, ImportedReaction, Item, Options, item,
-    json::JsonReader, keys::TimeKeys, time,
+    ChatHeader, ChatName, CommunityHeader, DropReason, Fault, ImportedAuthor, ImportedMessage, ImportedReaction, Item,
+    Options, item, json::JsonReader, keys::TimeKeys, time,
 };
 
 /// How many messages are remembered by the exporting account's ids, for those that answer them.
@@ -30,6 +39,8 @@ pub(super) struct Telegram<R> {
     file: ChatName,
     offset: FixedOffset,
     begun: bool,
+    /// What was read already and comes next.
+    waiting: VecDeque<Result<Item, Fault>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +65,9 @@ struct Chat {
     id: Option<String>,
     rows: u64,
     seconds: Seconds,
+    topics: Topics,
+    /// Where the messages of the latest header were said; none before the first.
+    at: Option<Whereabouts>,
 }
 
 impl<R: Read> Telegram<R> {
@@ -65,6 +79,7 @@ impl<R: Read> Telegram<R> {
             file: file.clone(),
             offset: options.utc_offset,
             begun: false,
+            waiting: VecDeque::new(),
         }
     }
 
@@ -75,6 +90,9 @@ impl<R: Read> Telegram<R> {
             self.places.push(Place::Document);
         }
         loop {
+            if let Some(item) = self.waiting.pop_front() {
+                return item.map(Some);
+            }
             let item = match self.places.last() {
                 None => return self.json.end_document().map(|()| None),
                 Some(Place::Document) => self.read_document()?,
@@ -142,26 +160,41 @@ impl<R: Read> Telegram<R> {
             "messages" if self.json.at(b'[')? => {
                 self.json.enter_array()?;
                 self.places.push(Place::Messages);
-                return Ok(Some(Item::Chat(self.chat.header(&self.file))));
             }
             _ => self.json.skip()?,
         }
         Ok(None)
     }
 
+    /// Reads a row. The chat is announced with the first one, which may say that the export is of one topic.
     fn read_messages(&mut self) -> Result<Option<Item>, Fault> {
+        let row = self.read_row();
+        if let Ok(Some(Ok(row))) = &row {
+            self.chat.note_topic(row);
+        }
+        if self.chat.at.is_none() {
+            self.chat.at = Some(Whereabouts::Group);
+            self.waiting.push_back(Ok(Item::Chat(self.chat.header(&self.file))));
+        }
+        match row {
+            Err(fault) => self.waiting.push_back(Err(fault)),
+            Ok(None) => self.leave(),
+            Ok(Some(row)) => {
+                self.chat.rows += 1;
+                let items = self.chat.items(row, self.offset, &self.file);
+                self.waiting.extend(items.into_iter().map(Ok));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_row(&mut self) -> Result<Option<Result<Row, DropReason>>, Fault> {
         if !self.json.next_element()? {
-            self.leave();
             return Ok(None);
         }
-        let row = self.json.parse::<Row>()?;
+        let row = self.json.parse()?;
         self.json.count_row();
-        self.chat.rows += 1;
-        let message = row.and_then(|row| self.chat.message(row, self.offset));
-        Ok(Some(match message {
-            Ok(message) => Item::Message(message),
-            Err(reason) => Item::Dropped { line_or_index: self.chat.rows, reason },
-        }))
+        Ok(Some(row))
     }
 
     fn leave(&mut self) {
@@ -182,6 +215,8 @@ impl Chat {
         // Saved messages and chats with deleted accounts have no name, only a type.
         let kind_as_title = || self.kind.as_ref().map(|kind| kind.replace('_', " "));
         let title = self.name.clone().or_else(kind_as_title).unwrap_or_else(|| file.title.clone());
+        // What stands there is then the topic's name, and the group's is nowhere.
+        let title = if self.topics.is_one() { String::new() } else { title };
         // The prefixes with which Telegram's Bot API tells chats of different kinds apart.
         let (prefix, platform) = match self.kind.as_deref().unwrap_or_default() {
             kind if kind.ends_with("supergroup") || kind.ends_with("channel") => ("-100", Some(Platform::Telegram)),
@@ -189,19 +224,69 @@ impl Chat {
             _ => ("", None),
         };
         match &self.id {
-            Some(id) => ChatHeader { external_id: format!("{prefix}{id}"), title, platform, community: None },
-            None => ChatHeader { external_id: title.clone(), title, platform: None, community: None },
+            Some(id) => ChatHeader { platform, ..ChatHeader::alone(format!("{prefix}{id}"), title) },
+            None => ChatHeader::alone(title.clone(), title),
         }
     }
-}
 
-impl Chat {
-    /// A row as a message, with keys in place of ids where these count for the exporting account only.
-    fn message(&mut self, row: Row, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
-        let id = row.id;
-        if id >= 0 && !self.is_small_group() {
-            return row.into_message(offset);
+    /// The header of a topic, or of the group itself.
+    fn header_at(&self, place: Whereabouts, file: &ChatName) -> ChatHeader {
+        let group = self.header(file);
+        let Whereabouts::Topic(topic) = place else { return group };
+        ChatHeader {
+            // As the live topic is called.
+            external_id: format!("{}/{topic}", group.external_id),
+            title: self.topics.name(topic).to_owned(),
+            platform: group.platform,
+            community: Some(CommunityHeader { external_id: group.external_id, title: group.title }),
+            is_topic: true,
         }
+    }
+
+    /// Notes the topic that a row creates, if it does.
+    fn note_topic(&mut self, row: &Row) {
+        if let Some(name) = row.creates_topic().filter(|_| self.is_supergroup()) {
+            let is_only = self.rows == 0 && self.name.as_deref() == Some(name);
+            self.topics.created(row.id, name.to_owned(), is_only);
+        }
+    }
+
+    /// A row as what it yields: itself, behind a header where it was said in another topic than the row before.
+    fn items(&mut self, row: Result<Row, DropReason>, offset: FixedOffset, file: &ChatName) -> Vec<Item> {
+        match row.and_then(|row| self.message(row, offset)) {
+            Err(reason) => vec![Item::Dropped { line_or_index: self.rows, reason }],
+            Ok((place, message)) => {
+                let is_elsewhere = self.at.replace(place) != Some(place);
+                let header = is_elsewhere.then(|| Item::Chat(self.header_at(place, file)));
+                header.into_iter().chain([Item::Message(message)]).collect()
+            }
+        }
+    }
+
+    /// A row as a message, with where it was said.
+    fn message(&mut self, row: Row, offset: FixedOffset) -> Result<(Whereabouts, ImportedMessage), DropReason> {
+        if row.id < 0 || self.is_small_group() {
+            return Ok((Whereabouts::Group, self.message_of_one_account(row, offset)?));
+        }
+        if row.is_notice() {
+            return Err(DropReason::Service);
+        }
+        // What is dropped may be answered all the same.
+        let place = self.topics.place(row.id, row.answered());
+        let message = row.into_message(offset)?;
+        Ok(match place {
+            Whereabouts::Group => (place, message),
+            // Of what answers nothing in a topic the export says that it answers the topic's notice.
+            Whereabouts::Topic(topic) => {
+                (place, ImportedMessage { reply_to: message.reply_to.filter(|key| key.0 != topic), ..message })
+            }
+            Whereabouts::Unknown => (Whereabouts::Group, ImportedMessage { topic_is_unknown: true, ..message }),
+        })
+    }
+
+    /// A row as a message whose id counts for the exporting account only, with a key in its place.
+    fn message_of_one_account(&mut self, row: Row, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
+        let id = row.id;
         if let Some(at) = row.sent_at(offset) {
             self.seconds.keys.row(at);
         }
@@ -213,7 +298,11 @@ impl Chat {
     }
 
     fn is_small_group(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.ends_with("group") && !kind.ends_with("supergroup"))
+        self.kind.as_ref().is_some_and(|kind| kind.ends_with("group")) && !self.is_supergroup()
+    }
+
+    fn is_supergroup(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.ends_with("supergroup"))
     }
 }
 
@@ -251,6 +340,10 @@ struct Row {
     reply_to_message_id: Option<i64>,
     /// The answered message is in another chat.
     reply_to_peer_id: Option<IgnoredAny>,
+    /// What a notice is about.
+    action: Option<String>,
+    /// Of a notice that a topic was created: its name.
+    title: Option<Text>,
     /// Null where the original author hides their name, so only the presence of the key counts.
     #[serde(default)]
     forwarded_from: Present,
@@ -281,8 +374,26 @@ impl Row {
         moment(self.date_unixtime.as_ref(), self.date.as_deref(), offset)
     }
 
+    fn is_notice(&self) -> bool {
+        self.kind != "message"
+    }
+
+    /// The name of the topic that it creates, if it does.
+    fn creates_topic(&self) -> Option<&str> {
+        let creates = self.is_notice() && self.action.as_deref() == Some("topic_created");
+        creates.then(|| self.title.as_ref().map_or("", |title| &title.shown))
+    }
+
+    fn answered(&self) -> Answered {
+        match self.reply_to_message_id {
+            None => Answered::Nothing,
+            Some(_) if self.reply_to_peer_id.is_some() => Answered::Elsewhere,
+            Some(id) => Answered::Message(id),
+        }
+    }
+
     fn into_message(self, offset: FixedOffset) -> Result<ImportedMessage, DropReason> {
-        if self.kind != "message" {
+        if self.is_notice() {
             return Err(DropReason::Service);
         }
         if self.forwarded_from.0 || self.forwarded_from_id.0 {
@@ -303,6 +414,7 @@ impl Row {
             reply_to: self.reply_to_message_id.filter(|_| self.reply_to_peer_id.is_none()).map(MessageKey),
             edited_at: moment(self.edited_unixtime.as_ref(), self.edited.as_deref(), offset),
             reactions: self.reactions.into_iter().flat_map(Reaction::into_imported).collect(),
+            topic_is_unknown: false,
         })
     }
 }

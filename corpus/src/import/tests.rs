@@ -38,10 +38,11 @@ fn fault_line(fault: &Fault) -> String {
 
 fn show(item: Item) -> String {
     match item {
-        Item::Chat(ChatHeader { external_id, title, platform, community }) => {
+        Item::Chat(ChatHeader { external_id, title, platform, community, is_topic }) => {
             let platform = platform.map_or("archive", |platform| platform.as_str());
             let community = community.map_or(String::new(), |c| format!(" of {} {:?}", c.external_id, c.title));
-            format!("# {external_id} {title:?} on {platform}{community}")
+            let topic = if is_topic { ", a topic" } else { "" };
+            format!("# {external_id} {title:?} on {platform}{community}{topic}")
         }
         Item::Dropped { line_or_index, reason } => format!("  - {line_or_index} {reason:?}"),
         Item::Message(message) => show_message(&message),
@@ -49,7 +50,7 @@ fn show(item: Item) -> String {
 }
 
 fn show_message(message: &ImportedMessage) -> String {
-    let ImportedMessage { key, author, sent_at, text, reply_to, edited_at, reactions } = message;
+    let ImportedMessage { key, author, sent_at, text, reply_to, edited_at, reactions, topic_is_unknown } = message;
     // Keys from times are too long to read; a test of their own looks at them.
     let key = if key.0 > 1 << 50 { "time".to_owned() } else { key.to_string() };
     let bot = if author.is_bot { " (bot)" } else { "" };
@@ -60,7 +61,8 @@ fn show_message(message: &ImportedMessage) -> String {
         .map(|r| format!(" {}{}", r.emoji, r.by.as_ref().map_or(format!("x{}", r.count), |by| format!("@{}", by.name))))
         .collect();
     let sent_at = sent_at.format("%Y-%m-%d %H:%M:%S");
-    format!("  {key} {sent_at} {}={:?}{bot}: {text:?}{reply}{edited}{reactions}", author.key, author.name)
+    let topic = if *topic_is_unknown { ", topic unknown" } else { "" };
+    format!("  {key} {sent_at} {}={:?}{bot}: {text:?}{reply}{edited}{reactions}{topic}", author.key, author.name)
 }
 
 /// The keys of the messages, in the file's order.

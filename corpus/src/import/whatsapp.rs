@@ -38,7 +38,7 @@ impl<R: Read> WhatsApp<R> {
         let title = file.title.clone();
         WhatsApp {
             lines: Lines::new(input),
-            chat: Some(ChatHeader { external_id: title.clone(), title, platform: None, community: None }),
+            chat: Some(ChatHeader::alone(title.clone(), title)),
             gathering: Gathering { order: options.date_order.unwrap_or(DateOrder::DayFirst), row: None },
             offset: options.utc_offset,
             keys: TimeKeys::default(),
@@ -88,6 +88,7 @@ impl<R: Read> WhatsApp<R> {
             reply_to: None,
             edited_at: None,
             reactions: Vec::new(),
+            topic_is_unknown: false,
         })
     }
 }

@@ -282,7 +282,7 @@ impl Telegram {
         match moved {
             true => tracing::info!("a group has become a supergroup; its history goes with it"),
             false => {
-                tracing::warn!(%from, %to, "a group has become a supergroup that has a history already; both stay")
+                tracing::warn!(%from, %to, "a group has become a supergroup whose history cannot be joined; both stay")
             }
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! Calls of the Bot API: `POST /bot<token>/<method>` with JSON or a form, answered as the documentation's "Making requests"
 //! says; and updates that are brought to a webhook.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, Multipart, Path, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -40,21 +40,31 @@ async fn call(
             return refuse(&Refusal::new(401, "Unauthorized"));
         }
         world.requests.push((method.clone(), parameters.clone()));
+        world.check_flood(&method, &parameters);
         world.take_trouble(&method)
     };
     match trouble {
         Some(Trouble::Status(status)) => {
             return (StatusCode::from_u16(status).unwrap(), "<html>bad gateway</html>").into_response();
         }
-        Some(Trouble::RetryAfter(seconds)) => return refuse(&Refusal::too_many(seconds)),
+        Some(Trouble::BrokenOff) => return broken(),
+        Some(Trouble::RetryAfter(seconds)) => {
+            shared.world().begin_flood(&method, &parameters, seconds);
+            return refuse(&Refusal::too_many(seconds));
+        }
         _ => {}
     }
     let answer = match method.as_str() {
-        "getupdates" => updates(&shared, &token, &parameters).await,
+        "getupdates" => match updates(&shared, &token, &parameters).await {
+            Some(answer) => answer,
+            None => return broken(),
+        },
         _ => shared.change(|world| world.call(&token, &method, &parameters)),
     };
-    if matches!(trouble, Some(Trouble::AnswerLost)) {
-        return StatusCode::BAD_GATEWAY.into_response();
+    match trouble {
+        Some(Trouble::AnswerLost) => return StatusCode::BAD_GATEWAY.into_response(),
+        Some(Trouble::AnswerCut) => return broken(),
+        _ => {}
     }
     match answer {
         Ok(result) => axum::Json(json!({ "ok": true, "result": result })).into_response(),
@@ -68,6 +78,12 @@ fn refuse(refusal: &Refusal) -> Response {
         body["parameters"] = refusal.parameters.clone();
     }
     (StatusCode::from_u16(refusal.code).unwrap(), axum::Json(body)).into_response()
+}
+
+/// An answer within which the connection breaks.
+fn broken() -> Response {
+    let parts = [Ok(Bytes::from_static(b"{\"ok\":")), Err(io::Error::other("the connection breaks"))];
+    Response::new(Body::from_stream(futures_util::stream::iter(parts)))
 }
 
 async fn parameters(request: Request) -> Result<Value, String> {
@@ -124,12 +140,13 @@ pub(super) async fn bring(shared: Arc<Shared>, base: String) {
     }
 }
 
-/// `getUpdates`: what comes before the offset is forgotten, then what there is, or what comes in time.
-async fn updates(shared: &Shared, token: &str, parameters: &Value) -> Result<Value, Refusal> {
+/// `getUpdates`: what comes before the offset is forgotten, then what there is, or what comes in time; none where the
+/// connection is cut off while it waits.
+async fn updates(shared: &Shared, token: &str, parameters: &Value) -> Option<Result<Value, Refusal>> {
     let timeout = parameters["timeout"].as_u64().unwrap_or(0).min(LONGEST_POLL);
     let limit = parameters["limit"].as_u64().unwrap_or(100).clamp(1, 100) as usize;
     let until = Instant::now() + Duration::from_secs(timeout);
-    let poll = shared.change(|world| {
+    let begun = shared.change(|world| {
         let is_webhook = world.bots[token].webhook.is_some();
         if is_webhook {
             return Err(Refusal::new(
@@ -145,8 +162,12 @@ async fn updates(shared: &Shared, token: &str, parameters: &Value) -> Result<Val
             bot.updates.retain(|(id, _)| u64::from(*id) >= offset);
         }
         bot.polls += 1;
-        Ok(bot.polls)
-    })?;
+        Ok((bot.polls, world.cuts))
+    });
+    let (poll, cuts) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => return Some(Err(refusal)),
+    };
     loop {
         let changed = shared.changed.notified();
         tokio::pin!(changed);
@@ -155,10 +176,13 @@ async fn updates(shared: &Shared, token: &str, parameters: &Value) -> Result<Val
             let world = shared.world();
             let bot = &world.bots[token];
             if bot.polls != poll {
-                return Err(Refusal::new(
+                return Some(Err(Refusal::new(
                     409,
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-                ));
+                )));
+            }
+            if world.cuts != cuts {
+                return None;
             }
             let mut waiting: Vec<Value> = bot.updates.iter().take(limit).map(|(_, update)| update.clone()).collect();
             if !waiting.is_empty() || timeout == 0 {
@@ -167,11 +191,11 @@ async fn updates(shared: &Shared, token: &str, parameters: &Value) -> Result<Val
                     waiting.extend(again);
                     waiting.reverse();
                 }
-                return Ok(waiting.into());
+                return Some(Ok(waiting.into()));
             }
         }
         if tokio::time::timeout_at(until, changed).await.is_err() {
-            return Ok(json!([]));
+            return Some(Ok(json!([])));
         }
     }
 }

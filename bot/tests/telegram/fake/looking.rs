@@ -75,6 +75,17 @@ impl FakeTelegram {
         (!now.is_deleted).then_some(now)
     }
 
+    /// All that was ever said and not deleted, oldest first.
+    pub fn messages(&self) -> Vec<FakeMessage> {
+        let world = self.shared.world();
+        world.messages.iter().filter(|message| !message.is_deleted).cloned().collect()
+    }
+
+    /// What a bot has done that Telegram does not allow.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.world().violations.clone()
+    }
+
     pub fn last(&self) -> FakeMessage {
         self.shared.world().messages.last().expect("something was said").clone()
     }
@@ -125,8 +136,8 @@ impl FakeTelegram {
 
     /// Nobody was pinged, no preview shown and no limit broken.
     pub fn is_well_treated(&self) {
+        assert_eq!(self.violations(), Vec::<String>::new());
         let world = self.shared.world();
-        assert!(world.violations.is_empty(), "{:#?}", world.violations);
         for message in world.messages.iter().filter(|message| world.bot_by_id(message.from).is_some()) {
             assert_eq!(html::mentions(&message.text), Vec::<String>::new(), "{message:?}");
         }

@@ -139,8 +139,12 @@ impl FakeMessage {
 pub(super) enum Trouble {
     Status(u16),
     RetryAfter(u64),
+    /// The connection breaks before anything is done.
+    BrokenOff,
     /// It is done, but the answer is lost.
     AnswerLost,
+    /// It is done, but the connection breaks within the answer.
+    AnswerCut,
 }
 
 /// An answer to the press of a button.
@@ -162,6 +166,10 @@ pub(super) struct World {
     pub requests: Vec<(String, Value)>,
     pub violations: Vec<String>,
     pub troubles: Vec<(String, u32, Trouble)>,
+    /// Until when a method may not be called for a chat, because it was too much.
+    pub floods: HashMap<(String, i64), Instant>,
+    /// Counts how often the held requests for updates were cut off.
+    pub cuts: u64,
     /// Whether Telegram's limits on messages count.
     pub has_limits: bool,
     pub renamings: HashMap<i64, usize>,

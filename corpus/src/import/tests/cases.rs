@@ -109,6 +109,111 @@ fn telegram_ids_of_one_account() {
     );
 }
 
+/// What Telegram Desktop writes of a message of a forum: notices do not say what they answer.
+fn in_forum(id: i64, text: &str, more: &str) -> String {
+    format!(
+        r#"{{"id":{id},"type":"message","date":"2024-03-01T10:00:00","date_unixtime":"1709287200","from":"A",
+            "from_id":"user1"{more},"text":"{text}","text_entities":[]}}"#
+    )
+}
+
+fn topic_created(id: i64, title: &str) -> String {
+    format!(
+        r#"{{"id":{id},"type":"service","date":"2024-03-01T10:00:00","date_unixtime":"1709287200","actor":"A",
+            "actor_id":"user1","action":"topic_created","title":"{title}","text":"","text_entities":[]}}"#
+    )
+}
+
+fn answering(id: i64) -> String {
+    format!(r#","reply_to_message_id":{id}"#)
+}
+
+fn forum(name: &str, rows: &[String]) -> String {
+    format!(r#"{{"name":"{name}","type":"private_supergroup","id":7,"messages":[{}]}}"#, rows.join(","))
+}
+
+#[test]
+fn telegram_topics_of_a_forum() {
+    let rows = [
+        in_forum(2, "before there were topics", ""),
+        topic_created(5, "The boat"),
+        in_forum(6, "in general", ""),
+        in_forum(7, "in the boat", &answering(5)),
+        topic_created(8, "Soup"),
+        in_forum(9, "in the soup", &answering(8)),
+        // A picture without words is followed too.
+        in_forum(10, "", &answering(7)),
+        in_forum(11, "an answer to the picture", &answering(10)),
+        in_forum(12, "an answer to general", &answering(6)),
+        in_forum(13, "an answer to long ago", &answering(1)),
+        in_forum(14, "an answer to what is gone", &answering(99)),
+        in_forum(15, "an answer to that", &answering(14)),
+        in_forum(16, "an answer to another chat", r#","reply_to_message_id":3,"reply_to_peer_id":"channel9""#),
+        in_forum(17, "still in the soup", &answering(8)),
+    ];
+    check(
+        "result.json",
+        &forum("The Crew", &rows),
+        expect![[r#"
+            Telegram Desktop
+            # -1007 "The Crew" on telegram
+              2 2024-03-01 10:00:00 user1="A": "before there were topics"
+              - 2 Service
+              6 2024-03-01 10:00:00 user1="A": "in general"
+            # -1007/5 "The boat" on telegram of -1007 "The Crew", a topic
+              7 2024-03-01 10:00:00 user1="A": "in the boat"
+              - 5 Service
+            # -1007/8 "Soup" on telegram of -1007 "The Crew", a topic
+              9 2024-03-01 10:00:00 user1="A": "in the soup"
+              - 7 Empty
+            # -1007/5 "The boat" on telegram of -1007 "The Crew", a topic
+              11 2024-03-01 10:00:00 user1="A": "an answer to the picture" ->10
+            # -1007 "The Crew" on telegram
+              12 2024-03-01 10:00:00 user1="A": "an answer to general" ->6
+              13 2024-03-01 10:00:00 user1="A": "an answer to long ago" ->1
+              14 2024-03-01 10:00:00 user1="A": "an answer to what is gone" ->99, topic unknown
+              15 2024-03-01 10:00:00 user1="A": "an answer to that" ->14, topic unknown
+              16 2024-03-01 10:00:00 user1="A": "an answer to another chat", topic unknown
+            # -1007/8 "Soup" on telegram of -1007 "The Crew", a topic
+              17 2024-03-01 10:00:00 user1="A": "still in the soup"
+        "#]],
+    );
+}
+
+#[test]
+fn telegram_export_of_one_topic() {
+    let rows = [
+        topic_created(5, "The boat"),
+        in_forum(7, "in the boat", &answering(5)),
+        in_forum(14, "an answer to what is gone", &answering(6)),
+    ];
+    check(
+        "result.json",
+        &forum("The boat", &rows),
+        expect![[r#"
+            Telegram Desktop
+            # -1007 "" on telegram
+              - 1 Service
+            # -1007/5 "The boat" on telegram of -1007 "", a topic
+              7 2024-03-01 10:00:00 user1="A": "in the boat"
+              14 2024-03-01 10:00:00 user1="A": "an answer to what is gone" ->6
+        "#]],
+    );
+}
+
+#[test]
+fn telegram_answers_elsewhere_than_in_a_forum_have_no_topic() {
+    check(
+        "result.json",
+        &forum("The Crew", &[in_forum(2, "an answer", &answering(1))]),
+        expect![[r#"
+            Telegram Desktop
+            # -1007 "The Crew" on telegram
+              2 2024-03-01 10:00:00 user1="A": "an answer" ->1
+        "#]],
+    );
+}
+
 #[test]
 fn characters_that_a_database_refuses() {
     check(
