@@ -102,6 +102,23 @@ impl Packed {
     }
 }
 
+/// Packs windows, each of which is some rows, into parts of at most about `tokens` tokens. No window is cut in two.
+pub fn pack(windows: &[&[Example]], tokens: usize) -> Vec<Packed> {
+    let mut parts: Vec<Vec<&Example>> = Vec::new();
+    let mut size = usize::MAX;
+    for window in windows {
+        // What a window shares with others is not known before it is packed; its longest row is what it adds at most.
+        let longest = window.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
+        if size.saturating_add(longest) > tokens {
+            parts.push(Vec::new());
+            size = 0;
+        }
+        size += longest;
+        parts.last_mut().expect("one was pushed at first").extend(*window);
+    }
+    parts.into_iter().map(Packed::new).collect()
+}
+
 /// A tree in which no two children of a node begin with the same token.
 #[derive(Default)]
 struct Trie {

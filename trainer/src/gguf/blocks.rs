@@ -93,12 +93,15 @@ impl Stored {
     }
 }
 
-/// Numbers `values` in a form, as the bytes of a GGUF file; the row length must be a multiple of the form's block.
-pub(crate) fn encode(values: &[f32], kind: GgmlDType) -> Option<Vec<u8>> {
+/// Numbers `values` in a form, as the bytes of a GGUF file; the row length must be a multiple of the form's block. None
+/// for a form that is only read here.
+pub fn encode(values: &[f32], kind: GgmlDType) -> Option<Vec<u8>> {
     match kind {
         GgmlDType::F32 => Some(bytes_of(values)),
         GgmlDType::F16 => Some(bytes_of(&values.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>())),
         GgmlDType::Q8_0 => Some(bytes_of(&quantised::<BlockQ8_0>(values))),
+        GgmlDType::Q4K => Some(bytes_of(&quantised::<BlockQ4K>(values))),
+        GgmlDType::Q6K => Some(bytes_of(&quantised::<BlockQ6K>(values))),
         _ => None,
     }
 }

@@ -4,7 +4,10 @@
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{packing::Packed, rows::Unit};
+use crate::{
+    packing::{self, Example, Packed},
+    rows::Unit,
+};
 
 /// The steps of a training.
 #[derive(Debug)]
@@ -63,17 +66,6 @@ impl<'a> Batches<'a> {
 
 /// Packs windows into parts of at most about `tokens` tokens.
 pub(super) fn pack(units: &[&Unit], tokens: usize) -> Vec<Packed> {
-    let mut parts: Vec<Vec<&Unit>> = Vec::new();
-    let mut size = usize::MAX;
-    for unit in units {
-        // What a window shares with others is not known before it is packed; its longest row is what it adds at most.
-        let longest = unit.0.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
-        if size.saturating_add(longest) > tokens {
-            parts.push(Vec::new());
-            size = 0;
-        }
-        size += longest;
-        parts.last_mut().expect("one was pushed at first").push(unit);
-    }
-    parts.into_iter().map(|part| Packed::new(part.into_iter().flat_map(|unit| &unit.0))).collect()
+    let windows: Vec<&[Example]> = units.iter().map(|unit| unit.0.as_slice()).collect();
+    packing::pack(&windows, tokens)
 }

@@ -17,7 +17,7 @@ use crate::{
     backend::Backend,
     decoder::Decoder,
     error::{Error, Result},
-    lora,
+    learner, lora,
     optimiser::Optimiser,
     overlap::FiveGrams,
     packing::{Example, Packed},
@@ -132,22 +132,12 @@ impl<B: Backend> Run<'_, B> {
     fn step(&mut self, parts: &[Packed], steps: u64) -> Result<()> {
         let start = Instant::now();
         let (step, pace) = (self.state.step, &self.training.options.pace);
-        let targets: usize = parts.iter().map(Packed::targets).sum();
         let seed = self.training.options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step << 20);
-        let mut sum = 0.0;
-        for (part, packed) in parts.iter().enumerate() {
-            let losses = self.decoder.learn(packed, 1.0 / targets as f32, seed.wrapping_add(part as u64))?;
-            sum += losses.iter().sum::<f64>();
-        }
-        let loss = sum / targets as f64;
         let rate = pace.rate(step, steps);
-        if !loss.is_finite() {
+        let learner::Step { loss, norm } =
+            learner::step(&mut self.decoder, &mut self.optimiser, parts, (pace, rate), seed)?;
+        if let Some(loss) = [loss, norm].into_iter().find(|number| !number.is_finite()) {
             return Err(Error::NotFinite { step: step + 1, loss, learning_rate: pace.learning_rate });
-        }
-        let decoder = &mut self.decoder;
-        let norm = self.optimiser.step(&decoder.backend, &mut decoder.parameters, pace, rate)?;
-        if !norm.is_finite() {
-            return Err(Error::NotFinite { step: step + 1, loss: norm, learning_rate: pace.learning_rate });
         }
         self.state.step += 1;
         let tokens_per_second =
