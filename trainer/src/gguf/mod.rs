@@ -2,6 +2,7 @@
 
 mod base;
 mod blocks;
+mod dequantise;
 mod writer;
 
 pub(crate) use self::{base::hex, writer::shape_entries};
