@@ -40,6 +40,26 @@ test: ## run all tests, those in a browser too
 test-web: $(NODE_MODULES)
 	npm test --prefix web/tests
 
+# The Python that has torch, transformers and PEFT. One that is named is used as it is.
+PARITY_VENV := $(CURDIR)/target/parity-venv
+PARITY_PYTHON ?= $(PARITY_VENV)/bin/python
+PARITY_INSTALLED = $(if $(filter $(PARITY_VENV)/%,$(PARITY_PYTHON)),$(PARITY_VENV)/installed)
+
+.PHONY: test-parity
+test-parity: $(PARITY_INSTALLED) ## hold training to transformers and PEFT, which are installed unless PARITY_PYTHON=FILE has them
+	@scripts/setup.sh demo
+	PARITY_PYTHON="$(abspath $(PARITY_PYTHON))" cargo test -p trainer --test parity -- --nocapture
+
+.PHONY: bench-train
+bench-train: $(PARITY_INSTALLED) ## measure training, against transformers and PEFT; options: ARGS="q4_k_m --rows 32 --rounds 5"
+	@scripts/setup.sh demo
+	PARITY_PYTHON="$(abspath $(PARITY_PYTHON))" cargo bench -p trainer --features testing --bench train -- $(ARGS)
+
+$(PARITY_VENV)/installed: trainer/peft/requirements.txt
+	python3 -m venv "$(PARITY_VENV)"
+	"$(PARITY_VENV)/bin/pip" install -r trainer/peft/requirements.txt
+	@touch $@
+
 bench: ## measure the store and the importers
 	@scripts/setup.sh demo
 	cargo bench -p store -p corpus --bench '*'

@@ -11,6 +11,7 @@ pub mod error;
 pub mod everyday;
 pub mod gguf;
 pub mod judge;
+pub mod learner;
 pub mod lora;
 pub mod optimiser;
 pub mod overlap;
@@ -20,6 +21,8 @@ pub mod pocket;
 pub mod rows;
 mod scratch;
 pub mod shape;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tokens;
 pub mod training;
 mod whole_file;

@@ -123,6 +123,35 @@ impl Packed {
     }
 }
 
+impl AsRef<Packed> for Packed {
+    fn as_ref(&self) -> &Packed {
+        self
+    }
+}
+
+/// Packs windows, each of which is some rows, into parts of at most about `tokens` tokens. No window is cut in two.
+pub fn pack(windows: &[&[Example]], tokens: usize) -> Vec<Packed> {
+    let parts = in_parts(windows, |window| window, tokens);
+    parts.into_iter().map(|part| Packed::new(part.into_iter().flatten())).collect()
+}
+
+/// Puts windows, in their order, into parts that are going to have at most about `tokens` tokens each.
+pub(crate) fn in_parts<W: Copy>(windows: &[W], rows: impl Fn(&W) -> &[Example], tokens: usize) -> Vec<Vec<W>> {
+    let mut parts: Vec<Vec<W>> = Vec::new();
+    let mut size = usize::MAX;
+    for window in windows {
+        // What a window shares with others is not known before it is packed; its longest row is what it adds at most.
+        let longest = rows(window).iter().map(|row| row.tokens.len()).max().unwrap_or(0);
+        if size.saturating_add(longest) > tokens {
+            parts.push(Vec::new());
+            size = 0;
+        }
+        size += longest;
+        parts.last_mut().expect("one was pushed at first").push(*window);
+    }
+    parts
+}
+
 /// A tree in which no two children of a node begin with the same token.
 #[derive(Default)]
 struct Trie {

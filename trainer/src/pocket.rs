@@ -21,7 +21,7 @@ use crate::{
     decoder::Decoder,
     error::{Error, Result},
     everyday::{Everyday, Sitting},
-    gguf::{Entry, MetaValue, TensorPlan, Writer, encode},
+    gguf::{Entry, MetaValue, TensorPlan, Writer, encode, shape_entries},
     optimiser::{Optimiser, Pace, Schedule},
     packing::{Example, Packed},
     scratch,
@@ -245,7 +245,7 @@ fn write(recipe: &Recipe, vocabulary: &Vocabulary, decoder: &Decoder<Cpu>, path:
         dimensions: if parameter.rows == 1 { vec![parameter.columns] } else { vec![parameter.rows, parameter.columns] },
         kind: kind(parameter.rows),
     });
-    let mut entries = shape_entries(&recipe.shape);
+    let mut entries = entries(&recipe.shape);
     entries.extend(vocabulary.entries());
     let mut writer = Writer::create(path, &entries, plans.collect())?;
     for parameter in decoder.parameters.iter() {
@@ -255,12 +255,9 @@ fn write(recipe: &Recipe, vocabulary: &Vocabulary, decoder: &Decoder<Cpu>, path:
     writer.finish()
 }
 
-fn shape_entries(shape: &Shape) -> Vec<Entry> {
-    let number = |key: &str, value: usize| (format!("qwen3.{key}"), MetaValue::U32(value as u32));
-    let real = |key: &str, value: f32| (format!("qwen3.{key}"), MetaValue::F32(value));
+fn entries(shape: &Shape) -> Vec<Entry> {
     let text = |key: &str, value: &str| (format!("general.{key}"), MetaValue::Text(value.to_owned()));
-    vec![
-        text("architecture", "qwen3"),
+    let mut entries = vec![
         text("name", "groupchat pocket model"),
         text(
             "description",
@@ -268,15 +265,7 @@ fn shape_entries(shape: &Shape) -> Vec<Entry> {
         ),
         text("license", "MIT OR Apache-2.0"),
         ("general.file_type".to_owned(), MetaValue::U32(7)),
-        number("block_count", shape.layers),
-        number("context_length", CONTEXT as usize),
-        number("embedding_length", shape.width),
-        number("feed_forward_length", shape.feed_forward),
-        number("attention.head_count", shape.heads),
-        number("attention.head_count_kv", shape.key_heads),
-        number("attention.key_length", shape.head_size),
-        number("attention.value_length", shape.head_size),
-        real("attention.layer_norm_rms_epsilon", shape.epsilon),
-        real("rope.freq_base", shape.rope_base as f32),
-    ]
+    ];
+    entries.extend(shape_entries(shape, CONTEXT));
+    entries
 }

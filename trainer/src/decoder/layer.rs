@@ -1,7 +1,9 @@
 //! One layer: attention, then a feed-forward part, each beside the state that it adds to.
 //!
-//! Forwards it keeps what backwards cannot be had cheaply; norms, turned heads and the product of gate and up are computed
-//! again.
+//! Forwards it keeps what backwards cannot be had cheaply; norms, turned heads, what was read and the product of gate and up
+//! are computed again.
+
+use std::borrow::Cow;
 
 use super::{Linear, Norm, Pass};
 use crate::{
@@ -25,13 +27,12 @@ pub(crate) struct Layer<B: Backend> {
 }
 
 /// What a layer keeps for the way back. All have a row a token, but where rows were selected after the attention those
-/// from `read` on have a row for each of these.
+/// from `middle` on have a row for each of these.
 pub(crate) struct Kept<M> {
     x: M,
     query: M,
     key: M,
     value: M,
-    read: M,
     middle: M,
     gate: M,
     up: M,
@@ -93,14 +94,29 @@ impl<B: Backend> Layer<B> {
         let normed = self.attention_norm.forward(pass, &x)?;
         let [query, key, value] =
             [self.query.forward(pass, &normed)?, self.key.forward(pass, &normed)?, self.value.forward(pass, &normed)?];
-        let [turned_query, turned_key] = self.turn(pass, layout, &query, &key)?;
-        let read = backend.attention([&turned_query, &turned_key, &value], layout, Self::heads(pass))?;
-        let (read, state) = match selection {
-            Some(rows) => (backend.select(&read, rows)?, backend.select(&x, rows)?),
-            None => (read, x.clone()),
+        let turned = self.turn(pass, layout, &query, &key)?;
+        let read = Self::read(pass, layout, &turned, &value, selection)?;
+        let state = match selection {
+            Some(rows) => Cow::Owned(backend.select(&x, rows)?),
+            None => Cow::Borrowed(&x),
         };
         let (y, [middle, gate, up]) = self.after_attention(pass, &read, &state)?;
-        Ok((y, Kept { x, query, key, value, read, middle, gate, up }))
+        Ok((y, Kept { x, query, key, value, middle, gate, up }))
+    }
+
+    /// What the selected tokens read.
+    fn read(
+        pass: &Pass<'_, B>,
+        layout: &B::Layout,
+        [query, key]: &[B::Matrix; 2],
+        value: &B::Matrix,
+        selection: Selection<'_>,
+    ) -> Result<B::Matrix> {
+        let read = pass.backend.attention([query, key, value], layout, Self::heads(pass))?;
+        match selection {
+            Some(rows) => pass.backend.select(&read, rows),
+            None => Ok(read),
+        }
     }
 
     /// The rest of a layer, once it is known what each token read: its output, and the states in the middle, gate and up.
@@ -191,12 +207,15 @@ impl<B: Backend> Layer<B> {
     ) -> Result<(Asked<B::Matrix>, B::Matrix)> {
         let backend = pass.backend;
         let dmiddle = self.backward_feed_forward(pass, kept, dy, gradients)?;
-        let dread = self.output.backward(pass, &kept.read, &dmiddle, gradients)?;
+        let turned = self.turn(pass, layout, &kept.query, &kept.key)?;
+        let read = Self::read(pass, layout, &turned, &kept.value, selection)?;
+        let dread = self.output.backward(pass, &read, &dmiddle, gradients)?;
+        drop(read);
         let (dread, dstate) = match selection {
             Some(rows) => (backend.spread(&dread, rows, tokens)?, backend.spread(&dmiddle, rows, tokens)?),
             None => (dread, dmiddle),
         };
-        Ok((self.backward_attention(pass, layout, kept, &dread, gradients)?, dstate))
+        Ok((self.backward_attention(pass, layout, kept, (&turned, &dread), gradients)?, dstate))
     }
 
     /// From the gradient of a layer's output to that of the state between attention and feed-forward part.
@@ -225,12 +244,11 @@ impl<B: Backend> Layer<B> {
         pass: &Pass<'_, B>,
         layout: &B::Layout,
         kept: &Kept<B::Matrix>,
-        dread: &B::Matrix,
+        ([query, key], dread): (&[B::Matrix; 2], &B::Matrix),
         gradients: &mut Gradients<B::Matrix>,
     ) -> Result<Asked<B::Matrix>> {
-        let [query, key] = self.turn(pass, layout, &kept.query, &kept.key)?;
         let [dquery, dkey, dvalue] =
-            pass.backend.attention_backward([&query, &key, &kept.value], dread, layout, Self::heads(pass))?;
+            pass.backend.attention_backward([query, key, &kept.value], dread, layout, Self::heads(pass))?;
         Ok(Asked {
             query: self.backward_turn(pass, layout, &self.query_norm, &kept.query, &dquery, gradients)?,
             key: self.backward_turn(pass, layout, &self.key_norm, &kept.key, &dkey, gradients)?,

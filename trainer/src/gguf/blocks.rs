@@ -9,6 +9,8 @@ use candle_core::quantized::{
 };
 use half::{bf16, f16};
 
+use super::dequantise;
+
 /// A matrix in the form it is served in.
 pub struct Stored {
     /// Outputs.
@@ -93,12 +95,15 @@ impl Stored {
     }
 }
 
-/// Numbers `values` in a form, as the bytes of a GGUF file; the row length must be a multiple of the form's block.
-pub(crate) fn encode(values: &[f32], kind: GgmlDType) -> Option<Vec<u8>> {
+/// Numbers `values` in a form, as the bytes of a GGUF file; the row length must be a multiple of the form's block. None
+/// for a form that is only read here.
+pub fn encode(values: &[f32], kind: GgmlDType) -> Option<Vec<u8>> {
     match kind {
         GgmlDType::F32 => Some(bytes_of(values)),
         GgmlDType::F16 => Some(bytes_of(&values.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>())),
         GgmlDType::Q8_0 => Some(bytes_of(&quantised::<BlockQ8_0>(values))),
+        GgmlDType::Q4K => Some(bytes_of(&quantised::<BlockQ4K>(values))),
+        GgmlDType::Q6K => Some(bytes_of(&quantised::<BlockQ6K>(values))),
         _ => None,
     }
 }
@@ -114,9 +119,9 @@ trait Blocks: Send + Sync {
     fn encoded(&self) -> Vec<u8>;
 }
 
-impl<T: GgmlType + Plain> Blocks for Vec<T> {
+impl<T: Plain> Blocks for Vec<T> {
     fn read(&self, first: usize, count: usize, into: &mut [f32]) {
-        T::to_float(&self[first..first + count], into);
+        T::numbers(&self[first..first + count], into);
     }
 
     fn encoded(&self) -> Vec<u8> {
@@ -128,19 +133,30 @@ impl<T: GgmlType + Plain> Blocks for Vec<T> {
 ///
 /// # Safety
 /// The type has no padding, no invalid bit patterns, and nothing to drop.
-unsafe trait Plain: Clone {}
+unsafe trait Plain: GgmlType {
+    /// What blocks stand for.
+    fn numbers(blocks: &[Self], into: &mut [f32]) {
+        Self::to_float(blocks, into);
+    }
+}
 
 macro_rules! plain {
     ($($kind:ty),+) => {
         // SAFETY: each is a number, or a `repr(C)` block of numbers whose size candle asserts to be the sum of its parts.
         $(unsafe impl Plain for $kind {})+
     };
+    ($($kind:ty => $numbers:path),+) => {
+        // SAFETY: as above.
+        $(unsafe impl Plain for $kind {
+            fn numbers(blocks: &[Self], into: &mut [f32]) {
+                $numbers(as_bytes(blocks), into);
+            }
+        })+
+    };
 }
 
-plain!(
-    f32, f16, bf16, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K,
-    BlockQ6K, BlockQ8K
-);
+plain!(f32, f16, bf16, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ2K, BlockQ3K, BlockQ5K, BlockQ8K);
+plain!(BlockQ8_0 => dequantise::q8_0, BlockQ4K => dequantise::q4_k, BlockQ6K => dequantise::q6_k);
 
 fn blocks<T: Plain>(bytes: &[u8]) -> Vec<T> {
     let count = bytes.len() / size_of::<T>();
@@ -154,6 +170,10 @@ fn blocks<T: Plain>(bytes: &[u8]) -> Vec<T> {
 }
 
 fn bytes_of<T: Plain>(values: &[T]) -> Vec<u8> {
+    as_bytes(values).to_vec()
+}
+
+fn as_bytes<T: Plain>(values: &[T]) -> &[u8] {
     // SAFETY: the values are plain bytes, and the slice covers exactly them.
-    unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) }.to_vec()
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) }
 }

@@ -2,11 +2,12 @@
 
 mod base;
 mod blocks;
+mod dequantise;
 mod writer;
 
-pub(crate) use self::{base::hex, blocks::encode};
+pub(crate) use self::{base::hex, writer::shape_entries};
 pub use self::{
     base::{Base, GgufFile},
-    blocks::Stored,
+    blocks::{Stored, encode},
     writer::{Entry, MetaValue, TensorPlan, Writer},
 };

@@ -12,6 +12,7 @@ use candle_core::quantized::{GgmlDType, gguf_file::Value};
 
 use crate::{
     error::{Error, Result},
+    shape::Shape,
     whole_file::WholeFile,
 };
 
@@ -38,6 +39,26 @@ pub enum MetaValue {
 
 /// A value with its key.
 pub type Entry = (String, MetaValue);
+
+/// What a header says of a model's shape, and that it reads texts of up to `context` tokens.
+pub(crate) fn shape_entries(shape: &Shape, context: u32) -> Vec<Entry> {
+    let family = shape.family.name();
+    let number = |key: &str, value: usize| (format!("{family}.{key}"), MetaValue::U32(value as u32));
+    let real = |key: &str, value: f32| (format!("{family}.{key}"), MetaValue::F32(value));
+    vec![
+        ("general.architecture".to_owned(), MetaValue::Text(family.to_owned())),
+        number("block_count", shape.layers),
+        number("context_length", context as usize),
+        number("embedding_length", shape.width),
+        number("feed_forward_length", shape.feed_forward),
+        number("attention.head_count", shape.heads),
+        number("attention.head_count_kv", shape.key_heads),
+        number("attention.key_length", shape.head_size),
+        number("attention.value_length", shape.head_size),
+        real("attention.layer_norm_rms_epsilon", shape.epsilon),
+        real("rope.freq_base", shape.rope_base as f32),
+    ]
+}
 
 /// A tensor that is going to be written.
 #[derive(Debug, Clone)]
@@ -207,6 +228,8 @@ fn number_of(kind: GgmlDType) -> u32 {
         GgmlDType::F32 => 0,
         GgmlDType::F16 => 1,
         GgmlDType::Q8_0 => 8,
+        GgmlDType::Q4K => 12,
+        GgmlDType::Q6K => 14,
         other => unreachable!("tensors of the kind {other:?} are not written"),
     }
 }

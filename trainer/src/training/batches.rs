@@ -4,7 +4,10 @@
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{packing::Packed, rows::Unit};
+use crate::{
+    packing::{self, Packed},
+    rows::Unit,
+};
 
 /// Windows that are computed at once.
 #[derive(Debug)]
@@ -12,6 +15,12 @@ pub(super) struct Part {
     pub(super) packed: Packed,
     /// The numbers of the rows that were packed.
     pub(super) rows: Vec<usize>,
+}
+
+impl AsRef<Packed> for Part {
+    fn as_ref(&self) -> &Packed {
+        &self.packed
+    }
 }
 
 impl Part {
@@ -80,17 +89,6 @@ impl<'a> Batches<'a> {
 
 /// Packs windows into parts of at most about `tokens` tokens.
 pub(super) fn pack<'a>(units: &[&'a Unit], tokens: usize) -> impl Iterator<Item = Part> + use<'a> {
-    let mut parts: Vec<Vec<&Unit>> = Vec::new();
-    let mut size = usize::MAX;
-    for unit in units {
-        // What a window shares with others is not known before it is packed; its longest row is what it adds at most.
-        let longest = unit.rows.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
-        if size.saturating_add(longest) > tokens {
-            parts.push(Vec::new());
-            size = 0;
-        }
-        size += longest;
-        parts.last_mut().expect("one was pushed at first").push(unit);
-    }
+    let parts = packing::in_parts(units, |unit| &unit.rows, tokens);
     parts.into_iter().map(|part| Part::new(&part))
 }

@@ -66,7 +66,7 @@ impl Plan {
 fn memory(options: &Options, shape: &Shape, weight_bytes: u64, parameters: u64) -> u64 {
     let sizes: u64 = Module::ALL.iter().map(|&module| shape.size_of(module).0 as u64).sum();
     let learning_layers = (shape.layers - options.layout.first_layer.min(shape.layers)) as u64;
-    let kept = learning_layers * (sizes + 2 * shape.width as u64);
+    let kept = learning_layers * sizes;
     let at_work = 3 * sizes + 6 * shape.width as u64;
     let logits = 2 * LOGIT_ROWS * shape.vocabulary as u64;
     weight_bytes + NUMBER * (4 * parameters + (kept + at_work) * options.batch_tokens as u64 + logits)

@@ -18,7 +18,7 @@ use crate::{
     backend::Backend,
     decoder::Decoder,
     error::{Error, Result},
-    lora,
+    learner, lora,
     optimiser::Optimiser,
     overlap::FiveGrams,
     packing::Example,
@@ -121,15 +121,6 @@ impl<B: Backend> Run<'_, B> {
         Ok(())
     }
 
-    /// What the lowest layer that learns is given.
-    fn states_below(&self, part: &Part) -> Result<B::Matrix> {
-        let decoder = &self.decoder;
-        Ok(match &self.kept {
-            Some(kept) => decoder.backend.matrix(part.packed.len(), decoder.shape.width, kept.states(part)?)?,
-            None => decoder.states_below(&part.packed)?,
-        })
-    }
-
     fn learn(&mut self, steps: u64) -> Result<()> {
         let options = &self.training.options;
         let units = &self.training.prepared.train.units;
@@ -158,23 +149,14 @@ impl<B: Backend> Run<'_, B> {
     fn step(&mut self, parts: &[Part], steps: u64) -> Result<()> {
         let start = Instant::now();
         let (step, pace) = (self.state.step, &self.training.options.pace);
-        let weight: f64 = parts.iter().map(|part| part.packed.weight()).sum();
         let seed = self.training.options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step << 20);
-        let mut sum = 0.0;
-        for (number, part) in parts.iter().enumerate() {
-            let (states, seed) = (self.states_below(part)?, seed.wrapping_add(number as u64));
-            let losses = self.decoder.learn_above(&part.packed, states, (1.0 / weight) as f32, seed)?;
-            sum += part.packed.weighed(&losses);
-        }
-        let loss = sum / weight;
         let rate = pace.rate(step, steps);
-        if !loss.is_finite() {
+        let kept = self.kept.as_ref();
+        let states = |decoder: &Decoder<B>, part: &Part| states_below(decoder, kept, part);
+        let learner::Step { loss, norm } =
+            learner::step(&mut self.decoder, &mut self.optimiser, (parts, states), (pace, rate), seed)?;
+        if let Some(loss) = [loss, norm].into_iter().find(|number| !number.is_finite()) {
             return Err(Error::NotFinite { step: step + 1, loss, learning_rate: pace.learning_rate });
-        }
-        let decoder = &mut self.decoder;
-        let norm = self.optimiser.step(&decoder.backend, &mut decoder.parameters, pace, rate)?;
-        if !norm.is_finite() {
-            return Err(Error::NotFinite { step: step + 1, loss: norm, learning_rate: pace.learning_rate });
         }
         self.state.step += 1;
         let tokens: usize = parts.iter().map(|part| part.packed.row_tokens()).sum();
@@ -220,7 +202,8 @@ impl<B: Backend> Run<'_, B> {
     fn validation_loss(&self) -> Result<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
         for part in pack(&self.training.prepared.looked_at(), self.training.options.batch_tokens) {
-            let losses = self.decoder.losses_above(&part.packed, self.states_below(&part)?)?;
+            let losses =
+                self.decoder.losses_above(&part.packed, states_below(&self.decoder, self.kept.as_ref(), &part)?)?;
             sum += part.packed.weighed(&losses);
             weight += part.packed.weight();
         }
@@ -297,4 +280,12 @@ impl<B: Backend> Run<'_, B> {
         }
         Ok(())
     }
+}
+
+/// What the lowest layer that learns is given.
+fn states_below<B: Backend>(decoder: &Decoder<B>, kept: Option<&KeptStates>, part: &Part) -> Result<B::Matrix> {
+    Ok(match kept {
+        Some(kept) => decoder.backend.matrix(part.packed.len(), decoder.shape.width, kept.states(part)?)?,
+        None => decoder.states_below(&part.packed)?,
+    })
 }
