@@ -226,12 +226,18 @@ impl Report {
             write!(f, "{:>12}", split.as_str())?;
         }
         writeln!(f, "  answers by")?;
-        for member in &self.members {
+        let (answering, silent): (Vec<&MemberRows>, Vec<&MemberRows>) =
+            self.members.iter().partition(|member| member.rows.values().any(|rows| rows.reply > 0));
+        for member in answering {
             write!(f, "{:>10}", member.messages)?;
             for rows in member.rows.values() {
                 write!(f, "{:>12}", rows.reply)?;
             }
             writeln!(f, "  {}", member.name)?;
+        }
+        if !silent.is_empty() {
+            let messages: u64 = silent.iter().map(|member| member.messages).sum();
+            writeln!(f, "{messages:>10} of {} more, in windows only", silent.len())?;
         }
         Ok(())
     }
