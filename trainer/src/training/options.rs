@@ -54,7 +54,7 @@ impl Options {
             drop_out: 0.0,
             epochs: 3,
             batch_rows: 32,
-            batch_tokens: 1024,
+            batch_tokens: 512,
             longest: 512,
             seed: 1,
             looks: 2,
