@@ -61,7 +61,7 @@ impl Options {
             speaker_weight: 1.0,
             epochs: 3,
             batch_rows: 32,
-            batch_tokens: 1024,
+            batch_tokens: 512,
             longest: 512,
             seed: 1,
             looks: 2,
