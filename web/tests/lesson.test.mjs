@@ -38,7 +38,7 @@ describe("the demo that trains", { skip: !executablePath && isOptional ? NO_CHRO
 
   test("the strip says how far it is while the chat goes on", async () => {
     const { page } = chat;
-    await page.locator("#lesson-words").getByText(/step \d+ of \d+/u).waitFor();
+    await page.locator("#lesson-words", { hasText: /step \d+ of \d+/u }).waitFor({ timeout: LESSON });
     assert.ok(await page.locator("#lesson-progress").isVisible());
     const latest = await chat.latestId();
     await chat.type("/more 1");
@@ -62,7 +62,7 @@ describe("the demo that trains", { skip: !executablePath && isOptional ? NO_CHRO
     await chat.loaded();
     await page.click("#lesson-open");
     const fell = (await page.locator("#lesson-curve svg").getAttribute("aria-label")) ?? "";
-    const [, from, to] = /from ([\d.]+) to ([\d.]+)/u.exec(fell) ?? [];
+    const [, from, to] = /from (\d+\.\d+) to (\d+\.\d+)/u.exec(fell) ?? [];
     assert.ok(Number(to) < Number(from), fell);
     const scenes = await page.locator("#lesson-scenes > li").evaluateAll((cards) =>
       cards.map((card) => {

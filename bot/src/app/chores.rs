@@ -112,15 +112,21 @@ impl Shared {
     }
 
     /// Brings the runner to serve what it may. That can take a while, and others' news do not wait for it.
-    fn adapters_changed(&self, community: CommunityId) {
-        let voice = self.voice.clone();
-        self.follow(async move { voice.adapters_changed(community).await });
+    fn adapters_changed(self: &Arc<Self>, community: CommunityId) {
+        let shared = self.clone();
+        self.follow(async move {
+            shared.voice.adapters_changed(community).await;
+            shared.tell_community(community, || Input::VoiceChanged);
+        });
     }
 
     /// The same for all communities.
-    fn all_adapters_changed(&self) {
-        let voice = self.voice.clone();
-        self.follow(async move { voice.all_adapters_changed().await });
+    fn all_adapters_changed(self: &Arc<Self>) {
+        let shared = self.clone();
+        self.follow(async move {
+            shared.voice.all_adapters_changed().await;
+            shared.tell_all(|| Input::VoiceChanged);
+        });
     }
 
     fn follow(&self, following: impl Future<Output = ()> + Send + 'static) {

@@ -106,7 +106,7 @@ pub trait Platform: Send + Sync + 'static {
     /// a failure is its own to log.
     async fn typing(&self, typing: Typing<'_>);
 
-    /// Cast or settings of a room have changed, where the platform shows them.
+    /// Cast, settings or voice of a room have changed, where the platform shows them.
     async fn room_changed(&self, _room: &Room) {}
 
     /// Whether anybody may be looking. Idle chat waits for it.

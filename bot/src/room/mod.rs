@@ -54,6 +54,8 @@ pub(crate) enum Input {
     HistoryChanged,
     /// Consent or personas of the community changed.
     MembersChanged,
+    /// The personas of the community speak with another adapter, or with none.
+    VoiceChanged,
     /// The platform calls the room otherwise.
     Moved(Room),
     /// Whoever spoke here before is gone and may have left turns unfinished.
@@ -299,6 +301,7 @@ impl RoomTask {
             Input::Said { message, by_bot, is_new } => self.said(message, by_bot, is_new),
             Input::HistoryChanged => self.missed.store(true, Ordering::Relaxed),
             Input::MembersChanged => self.members_changed().await,
+            Input::VoiceChanged => self.platform.room_changed(&self.room).await,
             Input::Moved(room) => self.room = room,
             Input::Orphaned => {
                 self.recovered = false;

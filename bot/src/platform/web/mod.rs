@@ -50,7 +50,7 @@ enum Live {
     Said,
     /// A persona is typing, or has stopped.
     Typing { persona: PersonaShown, draft: Option<String> },
-    /// Cast or settings have changed.
+    /// Cast, settings or voice have changed.
     Room,
     /// What a command did, for everybody.
     Notice(String),
