@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn the_members_of_a_large_community_fit() {
+        let members = r#"{"id":100000,"name":"Somebody"},"#.repeat(10_000);
+        let mut writer = writer(|writer| writer.real("adapter.lora.alpha", 8.0));
+        writer.text("groupchat.members", &members);
+        writer.tensor("blk.0.attn_q.weight.lora_a", &[64, 4], &[0.5; 256]);
+        writer.tensor("blk.0.attn_q.weight.lora_b", &[4, 64], &[0.5; 256]);
+        assert_eq!(header(&writer.into_bytes()).unwrap().members, Some(members));
+    }
+
+    #[test]
     fn what_is_no_adapter_is_refused_in_words() {
         check(
             &TinyModel::default().to_bytes(),
