@@ -214,8 +214,14 @@ impl Voice {
 }
 
 /// How a reply is drawn: one line of bounded length.
-pub(crate) fn draw_line(sampling: Sampling, seed: u64, extras: Extras) -> Draw {
+fn draw_line(sampling: Sampling, seed: u64, extras: Extras) -> Draw {
     Draw { sampling, max_tokens: MAX_TOKENS, seed, stop: vec!["\n".to_owned()], extras }
+}
+
+/// How a reply is drawn outside of any room.
+pub(crate) fn draw_alone(scripts: ScriptSet, seed: u64) -> Draw {
+    let extras = Extras { room: None, priority: Priority::Awaited, scripts, no_urls: true };
+    draw_line(Sampling::default(), seed, extras)
 }
 
 /// What a room is called towards the runner.

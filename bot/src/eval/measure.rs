@@ -9,8 +9,8 @@ use rand::Rng;
 
 use super::learned::Learned;
 use crate::{
-    runner::{Draw, Extras, Priority, RunnerClient, RunnerError},
-    voice::draw_line,
+    runner::{RunnerClient, RunnerError},
+    voice::draw_alone,
 };
 
 /// How many other members a reply is judged by as if they had given it.
@@ -187,7 +187,7 @@ impl Measurement<'_> {
     pub(super) async fn draw(&self, rows: &[&Row], rng: &mut impl Rng, done: &dyn Fn()) -> anyhow::Result<Vec<Drawn>> {
         let mut drawn = Vec::new();
         for row in rows {
-            let draw = self.how_to_draw(rng.random());
+            let draw = draw_alone(self.learned.scripts(), rng.random());
             let markov = self.markov_reply(row, rng);
             let mut said = Vec::new();
             for model in self.models.all() {
@@ -205,11 +205,6 @@ impl Measurement<'_> {
         let lines = prompt::lines_of(&row.prompt).unwrap_or_default();
         let window: Vec<&str> = lines.iter().map(prompt::Line::text).collect();
         self.learned.markov.reply(row.member, &window, None, Sampling::default().temperature, rng)
-    }
-
-    fn how_to_draw(&self, seed: u64) -> Draw {
-        let extras = Extras { room: None, priority: Priority::Awaited, scripts: self.learned.scripts(), no_urls: true };
-        draw_line(Sampling::default(), seed, extras)
     }
 }
 

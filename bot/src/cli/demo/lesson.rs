@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use chat::{MemberId, Sampling, ScriptSet, prompt, scripts::ScriptCounter};
+use chat::{MemberId, ScriptSet, prompt, scripts::ScriptCounter};
 use corpus::dataset::{Kind, Options as DatasetOptions, Replace, Row};
 use store::{Community, Store};
 use tokio::sync::{Notify, watch};
@@ -22,9 +22,9 @@ use crate::{
     dataset,
     eval::dataset::{Dataset, spread},
     platform::web::{Lesson, Point, Said, Scene, Stage},
-    runner::{Draw, Extras, Priority, RunnerClient},
+    runner::RunnerClient,
     training::{self, Order},
-    voice::draw_line,
+    voice::draw_alone,
 };
 
 /// What the adapter is called.
@@ -84,7 +84,7 @@ impl Teacher {
         let order = Order {
             base: self.base.clone(),
             dataset: folder.clone(),
-            out: self.data.join("training").join(NAME),
+            out: self.out(),
             name: NAME.to_owned(),
             device: Device::Cpu,
             restart: true,
@@ -110,6 +110,11 @@ impl Teacher {
         Ok(())
     }
 
+    /// The folder of the training.
+    fn out(&self) -> PathBuf {
+        self.data.join("training").join(NAME)
+    }
+
     fn rehearsal(&self, folder: &Path) -> anyhow::Result<Rehearsal> {
         let train = Dataset::rows(folder, "train")?;
         let mut scripts = ScriptCounter::default();
@@ -125,7 +130,7 @@ impl Teacher {
 
     /// Trains; whenever it got better, the personas are heard again.
     async fn learn(&self, training: Training, rehearsal: &Rehearsal) -> anyhow::Result<Outcome> {
-        let best = self.data.join("training").join(NAME).join("best.gguf");
+        let best = self.out().join("best.gguf");
         let better = Arc::new(Notify::new());
         let mut progress =
             Progress { start: Instant::now(), shown: self.shown.clone(), better: better.clone(), mean: None };
@@ -197,7 +202,7 @@ impl Rehearsal {
     async fn before(&self) -> anyhow::Result<Vec<Scene>> {
         let (client, mut scenes) = (self.client().await?, Vec::new());
         for (place, row) in self.rows.iter().enumerate() {
-            let lines = prompt::lines_of(&row.prompt).unwrap_or_default();
+            let lines = prompt::lines_of(&row.prompt).context("a row's prompt is not one of this program's")?;
             let said = lines.iter().map(|line| Said { name: line.name().to_owned(), text: line.text().to_owned() });
             scenes.push(Scene {
                 window: said.collect(),
@@ -235,13 +240,8 @@ impl Rehearsal {
     }
 
     async fn reply(&self, client: &RunnerClient, place: usize) -> anyhow::Result<String> {
-        let draw = self.draw(SEED + place as u64);
+        let draw = draw_alone(self.scripts.clone(), SEED + place as u64);
         let reply = client.complete(&self.rows[place].prompt, &draw).await.context("the model runner did not reply")?;
         Ok(reply.trim().to_owned())
-    }
-
-    fn draw(&self, seed: u64) -> Draw {
-        let extras = Extras { room: None, priority: Priority::Awaited, scripts: self.scripts.clone(), no_urls: true };
-        draw_line(Sampling::default(), seed, extras)
     }
 }
