@@ -58,8 +58,8 @@ pub struct Args {
     /// Let the model go after so many seconds without a request, and load it again for the next one; 0 for never
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub rest_after: u32,
-    /// Whether weights are copied into the order that single tokens are computed fastest in, at the cost of memory and of
-    /// slower prompts
+    /// Whether weights are copied into the order that llama.cpp's kernels are fastest with, at the cost of memory; ours
+    /// leave such ones alone
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub repack: Repack,
     /// How exactly the cache of keys and values is kept
@@ -76,7 +76,7 @@ pub struct Args {
 /// When weights are copied into another order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Repack {
-    /// Where the processor has no AVX-512 VNNI: with it, prompts and several answers at once are faster without.
+    /// Where the processor has no AVX2. With it our own kernel, which reads weights as they stand in the file, is faster.
     Auto,
     /// Always.
     On,
@@ -87,20 +87,11 @@ pub enum Repack {
 impl Repack {
     fn is_wanted(self) -> bool {
         match self {
-            Self::Auto => !computes_prompts_from_packed_weights(),
+            Self::Auto => quantised_gemm::Kernel::detect().is_none(),
             Self::On => true,
             Self::Off => false,
         }
     }
-}
-
-/// Whether llama.cpp's tiled kernels for K-quants, which only read weights in their own order, are faster here than those
-/// for repacked ones. Measured on Zen 4, with 2 threads: prompts 1.4 times as fast with AVX-512 VNNI, slower without.
-fn computes_prompts_from_packed_weights() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512vnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
 }
 
 /// Runs until a signal, or with `--parent-watch` the end of stdin, stops it. What is wrong is said in the last line on

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits, queues or knows what HTTP is.
 
+mod accelerator;
 mod adapter;
 mod context;
 mod grammar;
@@ -206,6 +207,7 @@ fn backend() -> &'static LlamaBackend {
         unsafe { sys::llama_log_set(Some(log), std::ptr::null_mut()) };
         #[cfg(feature = "dynamic-backends")]
         load_backends();
+        accelerator::join();
         LlamaBackend::init().expect("nobody else sets llama.cpp up")
     });
     &BACKEND

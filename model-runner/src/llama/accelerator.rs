@@ -1,0 +1,251 @@
+//! Our part of llama.cpp's computation: products of K-quantised weights with several rows, by [`quantised_gemm`].
+//!
+//! It is a backend of ggml's kind "accelerator", which is how BLAS libraries join: llama.cpp gives it the products that it
+//! says it supports, the weights stay where the file was mapped, and everything else stays with ggml's CPU backend. The
+//! work is done by the threads of that backend too, as operations of our own in a small graph, so that no second pool of
+//! threads waits on the same processors.
+
+mod interface;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::{
+    ffi::{CStr, c_char, c_int, c_void},
+    ptr::{self, null, null_mut},
+    sync::OnceLock,
+};
+
+use llama_cpp_sys_2 as sys;
+use quantised_gemm::{BLOCK, Format, Kernel, TILE};
+
+use self::{
+    interface::{Backend, BackendCalls, Device, DeviceCalls, Registry, RegistryCalls, VERSION},
+    work::Work,
+};
+
+const NAME: &CStr = c"groupchat";
+
+/// Rows from which a product is ours. With fewer, unpacking a block costs more than it saves.
+const FEWEST_ROWS: i64 = 1;
+
+/// Joins the backends of this process, once, where the processor has what the kernel takes. Contexts made before do not
+/// know of it.
+pub(super) fn join() {
+    static JOINED: OnceLock<()> = OnceLock::new();
+    if Kernel::detect().is_none() {
+        return;
+    }
+    JOINED.get_or_init(|| {
+        let registry = Box::leak(Box::new(Registry {
+            version: VERSION,
+            calls: RegistryCalls {
+                get_name: registry_name,
+                get_device_count: device_count,
+                get_device: device,
+                get_proc_address: address_of,
+            },
+            context: null_mut(),
+        }));
+        let device = Device {
+            calls: DeviceCalls {
+                get_name: device_name,
+                get_description: device_description,
+                get_memory: device_memory,
+                get_type: device_type,
+                get_props: device_properties,
+                init_backend: new_backend,
+                get_buffer_type: buffer_type,
+                get_host_buffer_type: None,
+                buffer_from_host_ptr: None,
+                supports_op: supports,
+                supports_buft: supports_buffer,
+                offload_op: None,
+                event_new: None,
+                event_free: None,
+                event_synchronize: None,
+            },
+            registry: ptr::from_mut(registry).cast(),
+            context: null_mut(),
+        };
+        registry.context = ptr::from_mut(Box::leak(Box::new(device))).cast();
+        // SAFETY: the registry and its device live as long as the program, and their calls are below.
+        unsafe { sys::ggml_backend_register(ptr::from_mut(registry).cast()) };
+    });
+}
+
+/// The format of weights that we multiply with.
+fn format(kind: sys::ggml_type) -> Option<Format> {
+    match kind {
+        sys::GGML_TYPE_Q4_K => Some(Format::Q4K),
+        sys::GGML_TYPE_Q6_K => Some(Format::Q6K),
+        _ => None,
+    }
+}
+
+/// A product that is ours: of a matrix of weights, as it stands in the file, with rows of numbers that stand one after
+/// another.
+struct Product<'a> {
+    format: Format,
+    weights: &'a sys::ggml_tensor,
+    numbers: &'a sys::ggml_tensor,
+}
+
+impl<'a> Product<'a> {
+    /// Where it is one.
+    fn of(operation: &'a sys::ggml_tensor) -> Option<Self> {
+        // SAFETY: ggml's graphs point at tensors that are alive, or nowhere.
+        let (weights, numbers) = unsafe { (operation.src[0].as_ref()?, operation.src[1].as_ref()?) };
+        let format = format(weights.type_)?;
+        let [width, columns] = [weights.ne[0], weights.ne[1]];
+        let floats = [numbers, operation].iter().all(|tensor| tensor.type_ == sys::GGML_TYPE_F32);
+        let flat = [weights, numbers, operation].iter().all(|tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1);
+        // SAFETY: the tensors are alive.
+        let whole = unsafe { [weights, numbers, operation].iter().all(|tensor| sys::ggml_is_contiguous(*tensor)) };
+        let fits = width % BLOCK as i64 == 0 && columns % TILE as i64 == 0 && numbers.ne[1] >= FEWEST_ROWS;
+        (operation.op == sys::GGML_OP_MUL_MAT && floats && flat && whole && fits).then_some(Self {
+            format,
+            weights,
+            numbers,
+        })
+    }
+}
+
+unsafe extern "C" fn supports(_: *mut Device, operation: *const sys::ggml_tensor) -> bool {
+    // SAFETY: ggml asks about a tensor that is alive.
+    let operation = unsafe { &*operation };
+    is_no_work(operation.op) || Product::of(operation).is_some()
+}
+
+/// Whether an operation only names a part of a tensor, or one in another order.
+fn is_no_work(operation: sys::ggml_op) -> bool {
+    let names =
+        [sys::GGML_OP_NONE, sys::GGML_OP_RESHAPE, sys::GGML_OP_VIEW, sys::GGML_OP_PERMUTE, sys::GGML_OP_TRANSPOSE];
+    names.contains(&operation)
+}
+
+unsafe extern "C" fn supports_buffer(_: *mut Device, buffer: sys::ggml_backend_buffer_type_t) -> bool {
+    // SAFETY: ggml asks about a kind of buffer that there is.
+    unsafe { sys::ggml_backend_buft_is_host(buffer) }
+}
+
+unsafe extern "C" fn compute(backend: *mut Backend, graph: *mut sys::ggml_cgraph) -> sys::ggml_status {
+    // SAFETY: the context of our backends is their work, and ggml computes one graph at a time with a backend.
+    let work = unsafe { &mut *(*backend).context.cast::<Work>() };
+    // SAFETY: the graph is alive.
+    let nodes = unsafe { sys::ggml_graph_n_nodes(graph) };
+    for at in 0..nodes {
+        // SAFETY: there are so many nodes, and they live as long as the graph.
+        let operation = unsafe { &*sys::ggml_graph_node(graph, at) };
+        if operation.flags & sys::GGML_TENSOR_FLAG_COMPUTE as i32 == 0 || is_no_work(operation.op) {
+            continue;
+        }
+        let Some(product) = Product::of(operation) else { return sys::GGML_STATUS_FAILED };
+        // SAFETY: what is computed has its data when a graph is computed, and ggml waits for us.
+        let status = unsafe { work.add(&product, operation) };
+        if status != sys::GGML_STATUS_SUCCESS {
+            return status;
+        }
+    }
+    work.finish()
+}
+
+unsafe extern "C" fn new_backend(device: *mut Device, _: *const c_char) -> *mut Backend {
+    let Some(work) = Work::new() else { return null_mut() };
+    static IDENTITY: sys::ggml_guid = *b"groupchat's GEMM";
+    let backend = Backend {
+        guid: (&raw const IDENTITY).cast_mut(),
+        calls: BackendCalls {
+            get_name: backend_name,
+            free,
+            between: [None; 10],
+            graph_compute: compute,
+            after: [None; 3],
+        },
+        device,
+        context: Box::into_raw(Box::new(work)).cast(),
+    };
+    Box::into_raw(Box::new(backend))
+}
+
+unsafe extern "C" fn free(backend: *mut Backend) {
+    // SAFETY: both were boxed in `new_backend`, and ggml frees a backend once.
+    unsafe {
+        let backend = Box::from_raw(backend);
+        drop(Box::from_raw(backend.context.cast::<Work>()));
+    }
+}
+
+unsafe extern "C" fn set_threads(backend: *mut Backend, threads: c_int) {
+    // SAFETY: as in `compute`.
+    unsafe { (*(*backend).context.cast::<Work>()).set_threads(threads) };
+}
+
+unsafe extern "C" fn address_of(_: *mut Registry, name: *const c_char) -> *mut c_void {
+    // SAFETY: ggml passes a string.
+    let name = unsafe { CStr::from_ptr(name) };
+    if name == c"ggml_backend_set_n_threads" { set_threads as *mut c_void } else { null_mut() }
+}
+
+unsafe extern "C" fn backend_name(_: *mut Backend) -> *const c_char {
+    NAME.as_ptr()
+}
+
+unsafe extern "C" fn registry_name(_: *mut Registry) -> *const c_char {
+    NAME.as_ptr()
+}
+
+unsafe extern "C" fn device_count(_: *mut Registry) -> usize {
+    1
+}
+
+unsafe extern "C" fn device(registry: *mut Registry, _: usize) -> *mut Device {
+    // SAFETY: it is the registry that was leaked, and its context is the device.
+    unsafe { (*registry).context.cast() }
+}
+
+unsafe extern "C" fn device_name(_: *mut Device) -> *const c_char {
+    NAME.as_ptr()
+}
+
+unsafe extern "C" fn device_description(_: *mut Device) -> *const c_char {
+    c"products of K-quants with several rows".as_ptr()
+}
+
+unsafe extern "C" fn device_memory(_: *mut Device, free: *mut usize, total: *mut usize) {
+    // SAFETY: ggml passes two places. It has no memory of its own.
+    unsafe {
+        *free = 0;
+        *total = 0;
+    }
+}
+
+unsafe extern "C" fn device_type(_: *mut Device) -> sys::ggml_backend_dev_type {
+    sys::GGML_BACKEND_DEVICE_TYPE_ACCEL
+}
+
+unsafe extern "C" fn device_properties(device: *mut Device, into: *mut sys::ggml_backend_dev_props) {
+    let properties = sys::ggml_backend_dev_props {
+        name: NAME.as_ptr(),
+        // SAFETY: it asks for nothing.
+        description: unsafe { device_description(device) },
+        memory_free: 0,
+        memory_total: 0,
+        type_: sys::GGML_BACKEND_DEVICE_TYPE_ACCEL,
+        device_id: null(),
+        caps: sys::ggml_backend_dev_caps {
+            async_: false,
+            host_buffer: false,
+            buffer_from_host_ptr: false,
+            events: false,
+            mmap_support: true,
+        },
+    };
+    // SAFETY: ggml passes a place for it.
+    unsafe { into.write(properties) };
+}
+
+unsafe extern "C" fn buffer_type(_: *mut Device) -> sys::ggml_backend_buffer_type_t {
+    // SAFETY: it asks for nothing.
+    unsafe { sys::ggml_backend_cpu_buffer_type() }
+}

@@ -1,0 +1,124 @@
+use std::{path::Path, ptr::null_mut, sync::Arc};
+
+use super::*;
+use crate::{
+    llama::{CacheType, Context, ContextOptions, Model, Row},
+    testing::{Shape, TinyModel},
+};
+
+/// Large enough for blocks of 256, and with both formats.
+const SHAPE: Shape = Shape { layers: 2, width: 256, heads: 4, key_heads: 2, head_width: 64, inner_width: 512 };
+
+/// A product of ggml's, computed by a backend, for `rows` rows of numbers.
+fn product(
+    backend: sys::ggml_backend_t,
+    kind: sys::ggml_type,
+    weights: &[u8],
+    numbers: &mut [f32],
+    rows: usize,
+) -> Vec<f32> {
+    let width = numbers.len() / rows;
+    let columns = weights.len() / (format(kind).unwrap().block_bytes() * width / BLOCK);
+    let mut products = vec![f32::NAN; rows * columns];
+    // SAFETY: the context has room for three tensors and a graph, whose data are the slices.
+    unsafe {
+        let parameters = sys::ggml_init_params { mem_size: 1 << 20, mem_buffer: null_mut(), no_alloc: true };
+        let context = sys::ggml_init(parameters);
+        let a = sys::ggml_new_tensor_2d(context, kind, width as i64, columns as i64);
+        let b = sys::ggml_new_tensor_2d(context, sys::GGML_TYPE_F32, width as i64, rows as i64);
+        (*a).data = weights.as_ptr().cast_mut().cast();
+        (*b).data = numbers.as_mut_ptr().cast();
+        let c = sys::ggml_mul_mat(context, a, b);
+        (*c).data = products.as_mut_ptr().cast();
+        let graph = sys::ggml_new_graph(context);
+        sys::ggml_build_forward_expand(graph, c);
+        assert_eq!(sys::ggml_backend_graph_compute(backend, graph), sys::GGML_STATUS_SUCCESS);
+        sys::ggml_free(context);
+    }
+    products
+}
+
+/// Blocks of arbitrary bytes, but for their scales of 16 bits, which are 2^-10.
+fn blocks(bytes: usize, scales: &[usize], count: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    let random = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let mut blocks: Vec<u8> = random.take(bytes * count).collect();
+    for block in blocks.chunks_exact_mut(bytes) {
+        scales.iter().for_each(|&at| block[at..at + 2].copy_from_slice(&[0x00, 0x14]));
+    }
+    blocks
+}
+
+#[test]
+fn products_are_those_of_llama_cpp() {
+    crate::llama::backend();
+    if Kernel::detect().is_none() {
+        return;
+    }
+    let (width, columns) = (512, 72);
+    for (kind, bytes) in [
+        (sys::GGML_TYPE_Q4_K, blocks(144, &[0, 2], width * columns / BLOCK)),
+        (sys::GGML_TYPE_Q6_K, blocks(210, &[208], width * columns / BLOCK)),
+    ] {
+        for rows in [2, 3, 9, 300] {
+            let mut numbers: Vec<f32> =
+                (0..rows * width).map(|at| ((at * 7919 % 1009) as f32 - 504.0) / 100.0).collect();
+            // SAFETY: both backends are freed below, by the calls that made them.
+            let (ours, theirs) = unsafe {
+                let cpu = sys::ggml_backend_init_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU, null());
+                let ours = new_backend(null_mut(), null());
+                set_threads(ours, 3);
+                let products = (
+                    product(ours.cast(), kind, &bytes, &mut numbers, rows),
+                    product(cpu, kind, &bytes, &mut numbers, rows),
+                );
+                free(ours);
+                sys::ggml_backend_free(cpu);
+                products
+            };
+            let largest = theirs.iter().fold(0.0f32, |largest, product| largest.max(product.abs()));
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                assert!((ours - theirs).abs() < 1e-5 * largest, "{ours} is not {theirs} with {rows} rows");
+            }
+        }
+    }
+}
+
+/// The logits after each of some tokens, computed `at_once` at a time.
+fn logits(model: &Arc<Model>, at_once: usize) -> Vec<f32> {
+    let options = ContextOptions { tokens: 64, sequences: 1, rows: 32, outputs: 32, threads: 2, cache: CacheType::F32 };
+    let mut context = Context::new(model, &options).unwrap();
+    let rows: Vec<Row> =
+        (0..24).map(|position| Row { token: 40 + position as i32, position, sequence: 0, output: true }).collect();
+    let mut logits = Vec::new();
+    for rows in rows.chunks(at_once) {
+        context.step(rows).unwrap();
+        (0..rows.len()).for_each(|row| logits.extend_from_slice(context.logits(row)));
+    }
+    logits
+}
+
+fn model(folder: &Path) -> Arc<Model> {
+    let (tiny, file) = (folder.join("tiny.gguf"), folder.join("model.gguf"));
+    TinyModel::default().write(&tiny).unwrap();
+    SHAPE.write_q4_k_m(&tiny, &file).unwrap();
+    Arc::new(Model::load(&file, false).unwrap())
+}
+
+#[test]
+fn llama_cpp_has_us_multiply_and_computes_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path());
+    let alone = logits(&model, 1);
+    let before = work::done_by_us();
+    let together = logits(&model, 24);
+    if Kernel::detect().is_some() {
+        assert!(work::done_by_us() >= before + 2 * 7, "all seven matrices of both layers were ours");
+    }
+    let largest = alone.iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));
+    let apart = alone.iter().zip(&together).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+    assert!(apart < 0.02 * largest, "logits up to {largest} lie {apart} apart");
+}
