@@ -87,7 +87,7 @@ pub enum Repack {
 impl Repack {
     fn is_wanted(self) -> bool {
         match self {
-            Self::Auto => quantised_gemm::Kernel::detect().is_none(),
+            Self::Auto => kernels::Kernel::detect().is_none(),
             Self::On => true,
             Self::Off => false,
         }

@@ -1,11 +1,12 @@
-//! Our part of llama.cpp's computation: products of K-quantised weights with several rows, by [`quantised_gemm`].
+//! Our part of llama.cpp's computation, by [`kernels`]: products with K-quantised weights, and attention.
 //!
-//! It is a backend of ggml's kind "accelerator", which is how BLAS libraries join: llama.cpp gives it the products that it
-//! says it supports, the weights stay where the file was mapped, and everything else stays with ggml's CPU backend. The
+//! It is a backend of ggml's kind "accelerator", which is how BLAS libraries join: llama.cpp gives it the operations that
+//! it says it supports, the weights stay where the file was mapped, and everything else stays with ggml's CPU backend. The
 //! work is done by the threads of that backend too, as operations of our own in a small graph, so that no second pool of
 //! threads waits on the same processors.
 
 mod interface;
+mod task;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -16,18 +17,16 @@ use std::{
     sync::OnceLock,
 };
 
+use kernels::{BLOCK, Format, Kernel, TILE};
 use llama_cpp_sys_2 as sys;
-use quantised_gemm::{BLOCK, Format, Kernel, TILE};
 
 use self::{
     interface::{Backend, BackendCalls, Device, DeviceCalls, Registry, RegistryCalls, VERSION},
+    task::Task,
     work::Work,
 };
 
 const NAME: &CStr = c"groupchat";
-
-/// Rows from which a product is ours. With fewer, unpacking a block costs more than it saves.
-const FEWEST_ROWS: i64 = 1;
 
 /// Joins the backends of this process, once, where the processor has what the kernel takes. Contexts made before do not
 /// know of it.
@@ -74,6 +73,11 @@ pub(super) fn join() {
     });
 }
 
+/// Whether attention is computed by us: where no GPU has the cache.
+pub(super) fn attends() -> bool {
+    Kernel::detect().is_some() && !cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan"))
+}
+
 /// The format of weights that we multiply with.
 fn format(kind: sys::ggml_type) -> Option<Format> {
     match kind {
@@ -102,7 +106,7 @@ impl<'a> Product<'a> {
         let flat = [weights, numbers, operation].iter().all(|tensor| tensor.ne[2] == 1 && tensor.ne[3] == 1);
         // SAFETY: the tensors are alive.
         let whole = unsafe { [weights, numbers, operation].iter().all(|tensor| sys::ggml_is_contiguous(*tensor)) };
-        let fits = width % BLOCK as i64 == 0 && columns % TILE as i64 == 0 && numbers.ne[1] >= FEWEST_ROWS;
+        let fits = width % BLOCK as i64 == 0 && columns % TILE as i64 == 0;
         (operation.op == sys::GGML_OP_MUL_MAT && floats && flat && whole && fits).then_some(Self {
             format,
             weights,
@@ -111,10 +115,50 @@ impl<'a> Product<'a> {
     }
 }
 
+/// Attention that is ours: to a cache in 16 bits, by a mask, with nothing else added to the scores.
+struct Attention<'a> {
+    queries: &'a sys::ggml_tensor,
+    keys: &'a sys::ggml_tensor,
+    values: &'a sys::ggml_tensor,
+    mask: &'a sys::ggml_tensor,
+    scale: f32,
+}
+
+impl<'a> Attention<'a> {
+    /// Where it is some.
+    fn of(operation: &'a sys::ggml_tensor) -> Option<Self> {
+        if operation.op != sys::GGML_OP_FLASH_ATTN_EXT || !operation.src[4].is_null() {
+            return None;
+        }
+        // SAFETY: ggml's graphs point at tensors that are alive, or nowhere.
+        let [queries, keys, values, mask] = [0, 1, 2, 3].map(|at: usize| unsafe { operation.src[at].as_ref() });
+        let (queries, keys, values, mask) = (queries?, keys?, values?, mask?);
+        let [scale, bias, cap] = [0, 1, 2].map(|at: usize| f32::from_bits(operation.op_params[at].cast_unsigned()));
+        let halves = [keys, values, mask].iter().all(|tensor| tensor.type_ == sys::GGML_TYPE_F16);
+        let floats = [queries, operation].iter().all(|tensor| tensor.type_ == sys::GGML_TYPE_F32);
+        let one_stream = [queries, keys, values, mask].iter().all(|tensor| tensor.ne[3] == 1) && mask.ne[2] == 1;
+        let dense = queries.nb[0] == 4 && keys.nb[0] == 2 && values.nb[0] == 2 && mask.nb[0] == 2;
+        let width = keys.ne[0];
+        let fits = width % 8 == 0
+            && [queries.ne[0], values.ne[0], operation.ne[0]] == [width; 3]
+            && keys.ne[2] == values.ne[2]
+            && queries.ne[2] % keys.ne[2] == 0;
+        // SAFETY: the tensor is alive.
+        let whole = unsafe { sys::ggml_is_contiguous(operation) };
+        (bias == 0.0 && cap == 0.0 && halves && floats && one_stream && dense && fits && whole).then_some(Self {
+            queries,
+            keys,
+            values,
+            mask,
+            scale,
+        })
+    }
+}
+
 unsafe extern "C" fn supports(_: *mut Device, operation: *const sys::ggml_tensor) -> bool {
     // SAFETY: ggml asks about a tensor that is alive.
     let operation = unsafe { &*operation };
-    is_no_work(operation.op) || Product::of(operation).is_some()
+    is_no_work(operation.op) || Product::of(operation).is_some() || Attention::of(operation).is_some()
 }
 
 /// Whether an operation only names a part of a tensor, or one in another order.
@@ -140,9 +184,14 @@ unsafe extern "C" fn compute(backend: *mut Backend, graph: *mut sys::ggml_cgraph
         if operation.flags & sys::GGML_TENSOR_FLAG_COMPUTE as i32 == 0 || is_no_work(operation.op) {
             continue;
         }
-        let Some(product) = Product::of(operation) else { return sys::GGML_STATUS_FAILED };
         // SAFETY: what is computed has its data when a graph is computed, and ggml waits for us.
-        let status = unsafe { work.add(&product, operation) };
+        let status = unsafe {
+            match (Product::of(operation), Attention::of(operation)) {
+                (Some(product), _) => work.add(Task::product(&product, operation)),
+                (None, Some(attention)) => work.add(Task::attention(&attention, operation)),
+                (None, None) => sys::GGML_STATUS_FAILED,
+            }
+        };
         if status != sys::GGML_STATUS_SUCCESS {
             return status;
         }
@@ -209,7 +258,7 @@ unsafe extern "C" fn device_name(_: *mut Device) -> *const c_char {
 }
 
 unsafe extern "C" fn device_description(_: *mut Device) -> *const c_char {
-    c"products of K-quants with several rows".as_ptr()
+    c"products with K-quants, and attention".as_ptr()
 }
 
 unsafe extern "C" fn device_memory(_: *mut Device, free: *mut usize, total: *mut usize) {

@@ -4,7 +4,7 @@ use std::{ptr::NonNull, sync::Arc};
 
 use llama_cpp_sys_2 as sys;
 
-use super::{Adapter, LlamaError, Model};
+use super::{Adapter, LlamaError, Model, accelerator};
 use crate::{cache::SequenceId, sampling::TokenId};
 
 /// How a context is made.
@@ -97,6 +97,9 @@ impl Context {
             if options.cache == CacheType::F32 {
                 // Its kernels round to 16 bits whatever the cache holds, and not in the same places for one row as for many.
                 parameters.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
+            } else if accelerator::attends() {
+                // Left to itself llama.cpp does without where another backend computes it than has the cache.
+                parameters.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_ENABLED;
             }
             parameters.kv_unified = true;
             parameters.no_perf = true;

@@ -1,20 +1,30 @@
-//! Products of quantised weights with several rows of numbers at once, on x86-64 with AVX2.
+//! What a step of a model spends its time on, for x86-64 with AVX2: products of quantised weights with several rows of
+//! numbers at once, and attention.
 //!
-//! A step that computes a prompt, or a token for each of several rooms, multiplies the same weights with many rows. Here
+//! **Products.** A step that computes a prompt, or a token for each of several rooms, multiplies the same weights with many rows. Here
 //! eight rows of weights are unpacked once, into an order in which a vector holds four consecutive weights of each of the
 //! eight, and then meet all rows of numbers. What is computed is what llama.cpp computes from the same weights: numbers are
 //! rounded to eight bits by 256 (its `Q8_K`), sums are whole numbers within a block, and only the order in which blocks are
 //! added up differs.
 //!
+//! **Attention.** In a cache that rooms share, a row sees few of the cells. Each row goes through its own, one head of keys
+//! at a time, in 32 bits.
+//!
+//! What comes of a row does not depend on which other rows are computed with it.
+//!
 //! Nothing here knows of threads or of llama.cpp.
 
+mod attention;
 mod numbers;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+mod products;
 
 use std::ops::Range;
 
-pub use self::numbers::{BLOCK, Numbers};
+pub use self::{
+    attention::{Attention, Cells},
+    numbers::{BLOCK, Numbers},
+};
 
 /// Rows of weights that are multiplied at once.
 pub const TILE: usize = 8;
@@ -75,7 +85,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Where a thread unpacks weights to.
-pub struct Unpacked(#[cfg(target_arch = "x86_64")] x86::Unpacked);
+pub struct Unpacked(#[cfg(target_arch = "x86_64")] products::Unpacked);
 
 impl Unpacked {
     /// A place for a block of eight rows of weights, in any format.
@@ -83,7 +93,7 @@ impl Unpacked {
     pub const fn new() -> Self {
         Self(
             #[cfg(target_arch = "x86_64")]
-            x86::Unpacked::ZERO,
+            products::Unpacked::ZERO,
         )
     }
 }
@@ -109,7 +119,7 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: there is a kernel only where the processor has what it is compiled for.
         unsafe {
-            x86::round(numbers, into);
+            products::round(numbers, into);
         }
         #[cfg(not(target_arch = "x86_64"))]
         into.round(numbers);
@@ -127,7 +137,7 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: there is a kernel only where the processor has what it is compiled for.
         unsafe {
-            x86::multiply(&mut unpacked.0, tile, rows, products);
+            products::multiply(&mut unpacked.0, tile, rows, products);
         }
         #[cfg(not(target_arch = "x86_64"))]
         unreachable!("no kernel is made here");

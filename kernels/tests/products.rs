@@ -1,7 +1,7 @@
 //! Held to the plain reading of the blocks, in 64 bits.
 
+use kernels::{BLOCK, Format, Kernel, Numbers, Rows, TILE, Tile, Unpacked};
 use proptest::prelude::*;
-use quantised_gemm::{BLOCK, Format, Kernel, Numbers, Rows, TILE, Tile, Unpacked};
 
 fn half(bytes: &[u8]) -> f64 {
     let bits = u16::from_le_bytes([bytes[0], bytes[1]]);

@@ -1,4 +1,4 @@
-//! The kernel for AVX2.
+//! Products with AVX2.
 
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi16, _mm256_add_epi32,
