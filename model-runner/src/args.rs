@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    llama::CacheType,
+    llama::{CacheType, has_own_kernels},
     server::{Options, ServeError, serve},
     threads::physical_cores,
 };
@@ -76,7 +76,7 @@ pub struct Args {
 /// When weights are copied into another order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Repack {
-    /// Where the processor has no AVX2. With it our own kernel, which reads weights as they stand in the file, is faster.
+    /// Where there are no kernels of our own, which read weights as they stand in the file and are faster.
     Auto,
     /// Always.
     On,
@@ -87,7 +87,7 @@ pub enum Repack {
 impl Repack {
     fn is_wanted(self) -> bool {
         match self {
-            Self::Auto => kernels::Kernel::detect().is_none(),
+            Self::Auto => !has_own_kernels(),
             Self::On => true,
             Self::Off => false,
         }

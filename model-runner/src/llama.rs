@@ -200,6 +200,11 @@ pub(crate) fn check_processor() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether what takes most time is computed by our own kernels here.
+pub(crate) fn has_own_kernels() -> bool {
+    accelerator::kernel().is_some()
+}
+
 /// llama.cpp is set up once in a process and stays.
 fn backend() -> &'static LlamaBackend {
     static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {

@@ -28,11 +28,16 @@ use self::{
 
 const NAME: &CStr = c"groupchat";
 
-/// Joins the backends of this process, once, where the processor has what the kernel takes. Contexts made before do not
-/// know of it.
+/// The kernel, where the processor has what it takes. Without OpenMP ggml would start its threads anew for each of the
+/// hundreds of small graphs of a step.
+pub(crate) fn kernel() -> Option<Kernel> {
+    if cfg!(feature = "openmp") { Kernel::detect() } else { None }
+}
+
+/// Joins the backends of this process, once, where there is a kernel. Contexts made before do not know of it.
 pub(super) fn join() {
     static JOINED: OnceLock<()> = OnceLock::new();
-    if Kernel::detect().is_none() {
+    if kernel().is_none() {
         return;
     }
     JOINED.get_or_init(|| {
@@ -75,7 +80,7 @@ pub(super) fn join() {
 
 /// Whether attention is computed by us: where no GPU has the cache.
 pub(super) fn attends() -> bool {
-    Kernel::detect().is_some() && !cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan"))
+    kernel().is_some() && !cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan"))
 }
 
 /// The format of weights that we multiply with.

@@ -55,7 +55,7 @@ fn blocks(bytes: usize, scales: &[usize], count: usize) -> Vec<u8> {
 #[test]
 fn products_are_those_of_llama_cpp() {
     crate::llama::backend();
-    if Kernel::detect().is_none() {
+    if kernel().is_none() {
         return;
     }
     let (width, columns) = (512, 72);
@@ -117,7 +117,7 @@ fn llama_cpp_has_us_compute_and_a_row_is_the_same_whatever_is_computed_with_it()
         let alone = logits(&model, cache, 1);
         let before = work::done_by_us();
         let together = logits(&model, cache, 24);
-        if Kernel::detect().is_some() {
+        if kernel().is_some() {
             assert!(work::done_by_us() >= before + 2 * ours, "matrices and attention of both layers were ours");
         }
         let largest = alone.iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));

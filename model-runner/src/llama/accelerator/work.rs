@@ -31,7 +31,7 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new() -> Option<Self> {
-        Kernel::detect()?;
+        super::kernel()?;
         // SAFETY: plain calls of ggml; the context has room for what is made in it: tensors without data and a graph.
         unsafe {
             let cpu = sys::ggml_backend_init_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU, null());
