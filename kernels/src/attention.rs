@@ -1,5 +1,10 @@
 //! Attention of a row to the cells that it may see.
 
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(clippy::needless_range_loop, reason = "iterators over arrays of vectors take them through memory")
+)]
+
 use crate::Kernel;
 
 /// Keys or values of a head, in 16 bits: a cell's begin at `offset + cell * stride`.

@@ -1,5 +1,7 @@
 //! Products with AVX2.
 
+#![expect(clippy::needless_range_loop, reason = "iterators over arrays of vectors take them through memory")]
+
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi16, _mm256_add_epi32,
     _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
