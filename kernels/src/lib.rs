@@ -1,14 +1,14 @@
 //! What a step of a model spends its time on, for x86-64 with AVX2: products of quantised weights with several rows of
 //! numbers at once, and attention.
 //!
-//! **Products.** A step that computes a prompt, or a token for each of several rooms, multiplies the same weights with many rows. Here
-//! eight rows of weights are unpacked once, into an order in which a vector holds four consecutive weights of each of the
-//! eight, and then meet all rows of numbers. What is computed is what llama.cpp computes from the same weights: numbers are
-//! rounded to eight bits by 256 (its `Q8_K`), sums are whole numbers within a block, and only the order in which blocks are
-//! added up differs.
+//! **Products.** A step that computes a prompt, or a token for each of several rooms, multiplies the same weights with
+//! many rows. Here eight rows of weights are unpacked once, into an order in which a vector holds four consecutive
+//! weights of each of the eight, and then meet all rows of numbers. What is computed is what llama.cpp computes from
+//! the same weights: numbers are rounded to eight bits by 256 (its `Q8_K`), sums are whole numbers within a block, and
+//! only the order in which blocks are added up differs.
 //!
-//! **Attention.** In a cache that rooms share, a row sees few of the cells. Each row goes through its own, one head of keys
-//! at a time, in 32 bits.
+//! **Attention.** In a cache that rooms share, a row sees few of the cells. Each row goes through its own, one head of
+//! keys at a time, in 32 bits.
 //!
 //! What comes of a row does not depend on which other rows are computed with it.
 //!
@@ -130,6 +130,7 @@ impl Kernel {
     ///
     /// # Panics
     /// Where the lengths do not fit each other.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "no kernel is made here"))]
     pub fn multiply(self, unpacked: &mut Unpacked, tile: &Tile<'_>, rows: &Rows<'_>, products: &mut [[f32; TILE]]) {
         let blocks = rows.blocks();
         assert_eq!(rows.range.len(), products.len(), "there is a place for the products of each row");

@@ -1,3 +1,5 @@
+//! Rows of numbers, rounded.
+
 /// Numbers that have one scale.
 pub const BLOCK: usize = 256;
 
@@ -19,8 +21,8 @@ impl Numbers {
     /// All zero.
     pub const ZERO: Self = Self { rounded: [0; BLOCK], sums_of_16: [0; 16], sums_of_32: [0; 8], scale: 0.0 };
 
-    /// Rounds 256 numbers to the nearest of 255 that lie evenly around zero. What is no finite number makes the scale none, and
-    /// so all products with it.
+    /// Rounds 256 numbers to the nearest of 255 that lie evenly around zero. What is no finite number makes the scale
+    /// none, and so all products with it.
     #[inline(always)]
     pub(crate) fn round(&mut self, numbers: &[f32; BLOCK]) {
         let largest = numbers.iter().fold(0.0_f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });

@@ -112,8 +112,8 @@ impl<const N: usize> Vectors<N> {
     }
 }
 
-/// `block_q4_K` of ggml-common.h: `d`, `dmin`, eight scales and eight minima in 12 bytes, and 256 weights in 128 bytes, of
-/// which each 32 hold the lower halves of 32 weights and then the upper ones of the next 32.
+/// `block_q4_K` of ggml-common.h: `d`, `dmin`, eight scales and eight minima in 12 bytes, and 256 weights in 128 bytes,
+/// of which each 32 hold the lower halves of 32 weights and then the upper ones of the next 32.
 struct Q4K {
     /// Four weights of each row, by 4 weights.
     weights: Vectors<64>,

@@ -1,5 +1,6 @@
 //! Held to attention as it is written down, in 64 bits.
 
+use half::f16;
 use kernels::{Attention, Cells, Kernel};
 use proptest::prelude::*;
 
@@ -12,12 +13,7 @@ fn halves(count: usize) -> impl Strategy<Value = Vec<u16>> {
 }
 
 fn value(half: u16) -> f64 {
-    let (exponent, fraction) = (i32::from(half >> 10 & 31), f64::from(half & 1023));
-    let size = match exponent {
-        0 => fraction / 1024.0 * 2f64.powi(-14),
-        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
-    };
-    if half >> 15 == 1 { -size } else { size }
+    f16::from_bits(half).to_f64()
 }
 
 fn bytes(halves: &[u16]) -> Vec<u8> {

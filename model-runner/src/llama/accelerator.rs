@@ -1,9 +1,9 @@
 //! Our part of llama.cpp's computation, by [`kernels`]: products with K-quantised weights, and attention.
 //!
-//! It is a backend of ggml's kind "accelerator", which is how BLAS libraries join: llama.cpp gives it the operations that
-//! it says it supports, the weights stay where the file was mapped, and everything else stays with ggml's CPU backend. The
-//! work is done by the threads of that backend too, as operations of our own in a small graph, so that no second pool of
-//! threads waits on the same processors.
+//! It is a backend of ggml's kind "accelerator", which is how BLAS libraries join: llama.cpp gives it the operations
+//! that it says it supports, the weights stay where the file was mapped, and everything else stays with ggml's CPU
+//! backend. The work is done by the threads of that backend too, as operations of our own in a small graph, so that no
+//! second pool of threads waits on the same processors.
 
 mod interface;
 mod task;
@@ -78,7 +78,7 @@ pub(super) fn join() {
     });
 }
 
-/// Whether attention is computed by us: where no GPU has the cache.
+/// Whether attention is computed by us: where no GPU can have the cache.
 pub(super) fn attends() -> bool {
     kernel().is_some() && !cfg!(any(feature = "cuda", feature = "metal", feature = "vulkan"))
 }
@@ -132,7 +132,7 @@ struct Attention<'a> {
 impl<'a> Attention<'a> {
     /// Where it is some.
     fn of(operation: &'a sys::ggml_tensor) -> Option<Self> {
-        if operation.op != sys::GGML_OP_FLASH_ATTN_EXT || !operation.src[4].is_null() {
+        if !attends() || operation.op != sys::GGML_OP_FLASH_ATTN_EXT || !operation.src[4].is_null() {
             return None;
         }
         // SAFETY: ggml's graphs point at tensors that are alive, or nowhere.
@@ -146,7 +146,9 @@ impl<'a> Attention<'a> {
         let width = keys.ne[0];
         let fits = width % 8 == 0
             && [queries.ne[0], values.ne[0], operation.ne[0]] == [width; 3]
-            && keys.ne[2] == values.ne[2]
+            && keys.ne[1..3] == values.ne[1..3]
+            && mask.ne[0] == keys.ne[1]
+            && mask.ne[1] >= queries.ne[1]
             && queries.ne[2] % keys.ne[2] == 0;
         // SAFETY: the tensor is alive.
         let whole = unsafe { sys::ggml_is_contiguous(operation) };

@@ -18,17 +18,18 @@ impl World {
 
     /// It was too much, and stays so for a while.
     pub(super) fn begin_flood(&mut self, method: &str, parameters: &Value, seconds: u64) {
-        let chat = parameters["chat_id"].as_i64().unwrap_or_default();
+        let chat = parameters["chat_id"].as_i64();
         self.floods.insert((method.to_owned(), chat), Instant::now() + Duration::from_secs(seconds));
     }
 
     /// Notes who comes again before the time that they were told.
     pub(super) fn check_flood(&mut self, method: &str, parameters: &Value) {
-        let chat = parameters["chat_id"].as_i64().unwrap_or_default();
+        let chat = parameters["chat_id"].as_i64();
         let until = self.floods.get(&(method.to_owned(), chat));
         if let Some(early) = until.map(|until| until.saturating_duration_since(Instant::now())).filter(|d| !d.is_zero())
         {
-            self.violations.push(format!("{method} in {chat} is tried again {early:?} before the time that was told"));
+            self.violations
+                .push(format!("{method} in {chat:?} is tried again {early:?} before the time that was told"));
         }
     }
 }

@@ -167,7 +167,7 @@ pub(super) struct World {
     pub violations: Vec<String>,
     pub troubles: Vec<(String, u32, Trouble)>,
     /// Until when a method may not be called for a chat, because it was too much.
-    pub floods: HashMap<(String, i64), Instant>,
+    pub floods: HashMap<(String, Option<i64>), Instant>,
     /// Counts how often the held requests for updates were cut off.
     pub cuts: u64,
     /// Whether Telegram's limits on messages count.

@@ -53,7 +53,10 @@ impl Proxy {
 }
 
 async fn call(State(package): State<Arc<Package>>, Path((bot, name)): Path<(String, String)>, body: Bytes) -> Response {
-    let parameters: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let parameters: Value = match body.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(&body).expect("parameters are JSON"),
+    };
     let method = name.to_lowercase();
     if let Some(result) = package.lacking(&method, &parameters) {
         return Json(json!({ "ok": true, "result": result })).into_response();

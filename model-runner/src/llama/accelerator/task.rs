@@ -16,8 +16,8 @@ use super::{Attention, Product};
 /// Rows that are multiplied at once: what their products with eight rows of weights take stands on the stack.
 const ROWS: usize = 256;
 
-/// How often each thread takes tiles. In between it reads one stretch of memory, which is what memory is fast at; and one
-/// that was held up does not hold up the others for long.
+/// How often each thread takes tiles. In between it reads one stretch of memory, which is what memory is fast at; and
+/// one that was held up does not hold up the others for long.
 const TURNS: usize = 4;
 
 /// An operation, of which each thread takes parts until there are none.
@@ -146,12 +146,12 @@ impl Task {
         }
     }
 
-    /// Says where rounded numbers are kept, and gives whose numbers they are.
-    pub(super) fn round_to(&mut self, place: *mut Numbers) -> Option<*const f32> {
+    /// Says where rounded numbers are kept, and gives whose they are: where they lie, and in how many rows and blocks.
+    pub(super) fn round_to(&mut self, place: *mut Numbers) -> Option<(*const f32, usize, usize)> {
         match &mut self.kind {
-            Kind::Product { rounded, numbers, .. } => {
+            Kind::Product { rounded, numbers, rows, blocks, .. } => {
                 *rounded = place;
-                Some(*numbers)
+                Some((*numbers, *rows, *blocks))
             }
             _ => None,
         }
@@ -160,8 +160,8 @@ impl Task {
     /// Rounds every so-manieth row of a product's numbers.
     ///
     /// # Safety
-    /// The tensors have their data, which nobody else writes to; all threads come here at once with a number of their own,
-    /// and there is room for what is rounded.
+    /// The tensors have their data, which nobody else writes to; all threads come here at once with a number of their
+    /// own, and there is room for what is rounded.
     pub(super) unsafe fn round(&self, kernel: Kernel, thread: c_int, threads: c_int) {
         let Kind::Product { blocks, numbers, rows, rounded, .. } = self.kind else { return };
         for row in (thread as usize..rows).step_by(threads as usize) {

@@ -1,5 +1,7 @@
 use std::{path::Path, ptr::null_mut, sync::Arc};
 
+use half::f16;
+
 use super::*;
 use crate::{
     llama::{CacheType, Context, ContextOptions, Model, Row},
@@ -63,7 +65,7 @@ fn products_are_those_of_llama_cpp() {
         (sys::GGML_TYPE_Q4_K, blocks(144, &[0, 2], width * columns / BLOCK)),
         (sys::GGML_TYPE_Q6_K, blocks(210, &[208], width * columns / BLOCK)),
     ] {
-        for rows in [2, 3, 9, 300] {
+        for rows in [1, 2, 3, 9, 300] {
             let mut numbers: Vec<f32> =
                 (0..rows * width).map(|at| ((at * 7919 % 1009) as f32 - 504.0) / 100.0).collect();
             // SAFETY: both backends are freed below, by the calls that made them.
@@ -83,6 +85,66 @@ fn products_are_those_of_llama_cpp() {
             for (ours, theirs) in ours.iter().zip(&theirs) {
                 assert!((ours - theirs).abs() < 1e-5 * largest, "{ours} is not {theirs} with {rows} rows");
             }
+        }
+    }
+}
+
+/// What four heads of rows find among cells of two heads of keys, computed by a backend.
+fn attention(backend: sys::ggml_backend_t, rows: usize, cells: usize) -> Vec<f32> {
+    const WIDTH: usize = 64;
+    let number = |at: usize| (at * 7919 % 1009) as f32 / 504.0 - 1.0;
+    let mut queries: Vec<f32> = (0..4 * rows * WIDTH).map(number).collect();
+    let half = |at: usize| f16::from_f32(number(at)).to_bits();
+    let mut keys: Vec<u16> = (0..2 * cells * WIDTH).map(half).collect();
+    let mut values: Vec<u16> = (0..2 * cells * WIDTH).map(|at| half(at + 77)).collect();
+    // Each row sees its own two thirds.
+    let mut mask: Vec<u16> =
+        (0..rows * cells).map(|at| if (at / cells + at % cells).is_multiple_of(3) { 0xFC00 } else { 0 }).collect();
+    let mut found = vec![f32::NAN; queries.len()];
+    // SAFETY: the context has room for five tensors and a graph, whose data are the lists.
+    unsafe {
+        let parameters = sys::ggml_init_params { mem_size: 1 << 20, mem_buffer: null_mut(), no_alloc: true };
+        let context = sys::ggml_init(parameters);
+        let tensor = |kind, sizes: [usize; 3], data: *mut c_void| {
+            let [width, rows, heads] = sizes.map(|size| size as i64);
+            let tensor = sys::ggml_new_tensor_3d(context, kind, width, rows, heads);
+            (*tensor).data = data;
+            tensor
+        };
+        let q = tensor(sys::GGML_TYPE_F32, [WIDTH, rows, 4], queries.as_mut_ptr().cast());
+        let k = tensor(sys::GGML_TYPE_F16, [WIDTH, cells, 2], keys.as_mut_ptr().cast());
+        let v = tensor(sys::GGML_TYPE_F16, [WIDTH, cells, 2], values.as_mut_ptr().cast());
+        let m = tensor(sys::GGML_TYPE_F16, [cells, rows, 1], mask.as_mut_ptr().cast());
+        let operation = sys::ggml_flash_attn_ext(context, q, k, v, m, 0.125, 0.0, 0.0);
+        (*operation).data = found.as_mut_ptr().cast();
+        let graph = sys::ggml_new_graph(context);
+        sys::ggml_build_forward_expand(graph, operation);
+        assert_eq!(sys::ggml_backend_graph_compute(backend, graph), sys::GGML_STATUS_SUCCESS);
+        sys::ggml_free(context);
+    }
+    found
+}
+
+#[test]
+fn attention_is_that_of_llama_cpp() {
+    crate::llama::backend();
+    if !attends() {
+        return;
+    }
+    for (rows, cells) in [(1, 40), (7, 64), (70, 150)] {
+        // SAFETY: both backends are freed below, by the calls that made them.
+        let (ours, theirs) = unsafe {
+            let cpu = sys::ggml_backend_init_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU, null());
+            let ours = new_backend(null_mut(), null());
+            set_threads(ours, 3);
+            let found = (attention(ours.cast(), rows, cells), attention(cpu, rows, cells));
+            free(ours);
+            sys::ggml_backend_free(cpu);
+            found
+        };
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            // llama.cpp rounds what it looks for, or what it found so far, to 16 bits.
+            assert!((ours - theirs).abs() < 2e-3, "{ours} is not {theirs} for {rows} rows of {cells} cells");
         }
     }
 }

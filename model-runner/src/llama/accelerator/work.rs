@@ -81,7 +81,7 @@ impl Work {
         self.tasks[self.used] = task;
         self.used += 1;
         #[cfg(test)]
-        TASKS_DONE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        TASKS_DONE.set(TASKS_DONE.get() + 1);
         sys::GGML_STATUS_SUCCESS
     }
 
@@ -95,19 +95,20 @@ impl Work {
         if self.rounded.len() < most {
             self.rounded.resize(most, Numbers::ZERO);
         }
-        let mut last = null();
-        // SAFETY: the graph has room for all operations, which live as long as it does; backend and graph are alive, and so
-        // is what the tasks point at.
+        let mut last = None;
+        // SAFETY: the graph has room for all operations, which live as long as it does; backend and graph are alive,
+        // and so is what the tasks point at.
         unsafe {
             sys::ggml_graph_clear(self.graph);
             for (task, [round, compute]) in tasks.iter_mut().zip(&self.operations) {
-                // What is rounded already is there for the next product with it: for keys and values as for queries.
-                if let Some(numbers) = task.round_to(self.rounded.as_mut_ptr())
-                    && std::mem::replace(&mut last, numbers) != numbers
-                {
+                let numbers = task.round_to(self.rounded.as_mut_ptr());
+                // What is rounded already is there for a product right after with the same: for keys and values as for
+                // queries.
+                if numbers.is_some() && numbers != last {
                     sys::ggml_graph_add_node(self.graph, *round);
                 }
                 sys::ggml_graph_add_node(self.graph, *compute);
+                last = numbers;
             }
             sys::ggml_backend_graph_compute(self.cpu, self.graph)
         }
@@ -137,10 +138,12 @@ unsafe extern "C" fn compute(_: *mut sys::ggml_tensor, _: c_int, threads: c_int,
 }
 
 #[cfg(test)]
-static TASKS_DONE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+thread_local! {
+    static TASKS_DONE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
-/// Operations that were done by us in this process.
+/// Operations that were done by us for this thread.
 #[cfg(test)]
 pub(super) fn done_by_us() -> usize {
-    TASKS_DONE.load(std::sync::atomic::Ordering::Relaxed)
+    TASKS_DONE.get()
 }
