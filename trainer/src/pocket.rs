@@ -48,7 +48,7 @@ impl Default for Recipe {
     fn default() -> Self {
         let shape = Shape {
             family: Family::Qwen3,
-            vocabulary: 2048,
+            vocabulary: 3072,
             width: 192,
             feed_forward: 512,
             layers: 6,
@@ -58,7 +58,7 @@ impl Default for Recipe {
             rope_base: 1e4,
             epsilon: 1e-6,
         };
-        Self { shape, steps: 2400, sittings: 12, vocabulary_sittings: 6000, seed: 1 }
+        Self { shape, steps: 2800, sittings: 12, vocabulary_sittings: 6000, seed: 1 }
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
         include_str!("words/times.txt"),
         include_str!("words/leisure.txt"),
         include_str!("words/more.txt"),
+        include_str!("words/computers.txt"),
     ];
     for file in words {
         grammar.read(file, |line| line.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect());

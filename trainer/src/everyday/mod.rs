@@ -1,10 +1,11 @@
 //! Everyday talk: an endless stream of made-up group chats, the text that a pocket model learns English and manners from.
 //!
+//! Most are groups of friends, some a channel in which people mend one another's computers, under names that they made up.
 //! Each of the people has a style and phrases of their own. Some come back from sitting to sitting and always write alike,
 //! so that whoever continues a sitting well has to know them by name; the others are there once, and one has to look back
-//! at how they wrote. What is said comes from scenes: somebody asks,
-//! others answer about the same thing, the same place, the same hour. All words, rules and scenes are written for this
-//! project and lie in the text files beside this module. The stream knows nothing of models, tokens or prompts.
+//! at how they wrote. What is said comes from scenes: somebody asks, others answer about the same thing, the same place,
+//! the same hour. All words, rules and scenes are written for this project and lie in the text files beside this module.
+//! The stream knows nothing of models, tokens or prompts.
 
 mod chance;
 mod grammar;

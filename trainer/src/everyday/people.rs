@@ -6,10 +6,13 @@ use super::{
     chance::Chance,
     grammar::{GRAMMAR, Scope},
     style::Style,
+    voice::capitalised,
 };
 
 /// How many come back from sitting to sitting.
 const REGULARS: usize = 64;
+/// How many come back to the channel.
+const CHANNEL_REGULARS: usize = 32;
 /// How many of those who sit there are regulars, of 100.
 const REGULAR_PERCENT: usize = 65;
 
@@ -36,29 +39,39 @@ pub(super) struct Person {
 /// is known but what they have just written.
 pub(super) struct People {
     regulars: Vec<Person>,
+    channel: Vec<Person>,
 }
 
 impl People {
     pub(super) fn drawn(chance: &mut Chance) -> Self {
-        Self { regulars: different(REGULARS, || Person::drawn(chance)) }
+        let regulars = different(REGULARS, || Person::drawn(chance));
+        Self { regulars, channel: different(CHANNEL_REGULARS, || Person::of_a_channel(chance)) }
     }
 
     /// `count` people of different names.
     pub(super) fn group(&self, count: usize, chance: &mut Chance) -> Vec<Person> {
-        different(count, || match chance.percent(REGULAR_PERCENT) {
-            true => chance.pick(&self.regulars).clone(),
-            false => self.guest(chance),
-        })
+        some(count, &self.regulars, Person::drawn, chance)
     }
 
-    fn guest(&self, chance: &mut Chance) -> Person {
+    /// `count` people of different names who meet in a channel.
+    pub(super) fn channel(&self, count: usize, chance: &mut Chance) -> Vec<Person> {
+        some(count, &self.channel, Person::of_a_channel, chance)
+    }
+}
+
+/// `count` people of different names: some of the `regulars`, and guests of other names, drawn by `guest`.
+fn some(count: usize, regulars: &[Person], guest: fn(&mut Chance) -> Person, chance: &mut Chance) -> Vec<Person> {
+    different(count, || {
+        if chance.percent(REGULAR_PERCENT) {
+            return chance.pick(regulars).clone();
+        }
         loop {
-            let guest = Person::drawn(chance);
-            if self.regulars.iter().all(|regular| regular.name != guest.name) {
+            let guest = guest(chance);
+            if regulars.iter().all(|regular| regular.name != guest.name) {
                 return guest;
             }
         }
-    }
+    })
 }
 
 /// So many people of different names.
@@ -76,9 +89,19 @@ fn different(count: usize, mut next: impl FnMut() -> Person) -> Vec<Person> {
 impl Person {
     fn drawn(chance: &mut Chance) -> Self {
         let style = Style::drawn(chance);
+        let scope = Scope { kept: BTreeMap::new(), register: style.register.name() };
+        let name = GRAMMAR.say("name", &mut { scope }, chance);
+        Self::named(name, style, chance)
+    }
+
+    fn of_a_channel(chance: &mut Chance) -> Self {
+        let name = handle(chance);
+        Self::named(name, Style::of_a_channel(chance), chance)
+    }
+
+    fn named(name: String, style: Style, chance: &mut Chance) -> Self {
         let mut scope = Scope { kept: BTreeMap::new(), register: style.register.name() };
         let mut say = |rule| GRAMMAR.say(rule, &mut scope, chance);
-        let name = say("name");
         let own_kind = say("pet.kind");
         scope.kept.insert("ownkind".to_owned(), own_kind.clone());
         let own = GRAMMAR.say("pet.name", &mut scope, chance);
@@ -112,6 +135,33 @@ impl Person {
     }
 }
 
+/// A name that somebody made up for a channel, such as `zenwolf_` or `Tashi42`.
+fn handle(chance: &mut Chance) -> String {
+    let mut scope = Scope { kept: BTreeMap::new(), register: "plain" };
+    let mut say = |rule, chance: &mut Chance| GRAMMAR.say(rule, &mut scope, chance);
+    let mut parts = match chance.below(5) {
+        0 => vec![say("handle.part", chance), say("handle.part", chance)],
+        1 => vec![say("handle.part", chance)],
+        2 => vec![say("first", chance)],
+        more => vec![(1..more).map(|_| say("handle.syllable", chance)).collect()],
+    };
+    let capitals = chance.below(4);
+    for (place, part) in parts.iter_mut().enumerate() {
+        match capitals {
+            0 => *part = capitalised(part),
+            1 if place == 0 => *part = capitalised(part),
+            _ => *part = part.to_lowercase(),
+        }
+    }
+    let mut name = parts.join(chance.weighted(&[(6, ""), (1, "-"), (1, "_")]));
+    match chance.below(6) {
+        0 => name.push('_'),
+        1 => name.push_str(&chance.below(100).to_string()),
+        _ => {}
+    }
+    name
+}
+
 fn ended(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
@@ -125,10 +175,11 @@ mod tests {
         let mut chance = Chance::seeded(3);
         let all = People::drawn(&mut chance);
         for _ in 0..400 {
-            let people = all.group(7, &mut chance);
-            for (place, person) in people.iter().enumerate() {
-                assert_eq!(chat::sanitise::name(&person.name), person.name);
-                assert!(people[..place].iter().all(|other| other.name != person.name));
+            for people in [all.group(7, &mut chance), all.channel(7, &mut chance)] {
+                for (place, person) in people.iter().enumerate() {
+                    assert_eq!(chat::sanitise::name(&person.name), person.name);
+                    assert!(people[..place].iter().all(|other| other.name != person.name));
+                }
             }
         }
     }

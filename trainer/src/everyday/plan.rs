@@ -5,12 +5,13 @@ use super::{
     chance::Chance,
     grammar::{GRAMMAR, Scope},
     people::{People, Person},
-    scene::{Role, SCENES, Scene},
+    scene::{CHANNEL_SCENES, Role, SCENES, Scene},
     voice,
 };
 
 /// Shares, of 100, of what makes sittings differ.
 mod share {
+    pub(super) const CHANNEL: usize = 25;
     pub(super) const GREETING: usize = 22;
     pub(super) const SECOND_SCENE: usize = 35;
     pub(super) const CLOSE: usize = 14;
@@ -24,13 +25,19 @@ mod share {
 /// One sitting.
 pub(super) fn sitting(people: &People, chance: &mut Chance) -> Sitting {
     let count = chance.weighted(&[(14, 2), (26, 3), (24, 4), (20, 5), (10, 6), (6, 7)]);
-    let mut table = Table { people: people.group(count, chance), last: None, lines: Vec::new(), chance };
+    let channel = chance.percent(share::CHANNEL);
+    let (people, scenes) = match channel {
+        true => (people.channel(count, chance), &CHANNEL_SCENES),
+        false => (people.group(count, chance), &SCENES),
+    };
+    let mut table = Table { people, scenes, last: None, lines: Vec::new(), chance };
     if table.chance.percent(share::GREETING) {
         table.exchange("greet", "greet.back");
     }
     let topic = table.play_a_scene();
     let mut named = table.chance.percent(share::TOPIC);
-    if table.chance.percent(share::SECOND_SCENE) {
+    // A channel's scenes are short.
+    if channel || table.chance.percent(share::SECOND_SCENE) {
         named = false;
         table.play_a_scene();
     }
@@ -43,6 +50,8 @@ pub(super) fn sitting(people: &People, chance: &mut Chance) -> Sitting {
 /// The people around a conversation and what they have said.
 struct Table<'a> {
     people: Vec<Person>,
+    /// What they may talk about.
+    scenes: &'static [Scene],
     /// Who spoke last.
     last: Option<usize>,
     lines: Vec<Line>,
@@ -52,7 +61,7 @@ struct Table<'a> {
 impl Table<'_> {
     /// Plays a scene that there are people enough for, and tells its topic.
     fn play_a_scene(&mut self) -> String {
-        let fitting: Vec<&Scene> = SCENES.iter().filter(|scene| scene.cast <= self.people.len()).collect();
+        let fitting: Vec<&Scene> = self.scenes.iter().filter(|scene| scene.cast <= self.people.len()).collect();
         let scene = *self.chance.pick(&fitting);
         self.play(scene)
     }
@@ -170,7 +179,12 @@ impl Table<'_> {
     fn say(&mut self, speaker: usize, raw: String) {
         let person = &self.people[speaker];
         let neutral = voice::tidy(&person.flavoured(raw, self.chance));
-        let messages = voice::messages(&person.style, &neutral, self.chance);
+        let mut messages = voice::messages(&person.style, &neutral, self.chance);
+        if let (Some(address), Some(last)) = (person.style.address, self.last.filter(|last| *last != speaker))
+            && self.chance.percent(address.percent)
+        {
+            messages[0].insert_str(0, &format!("{}{} ", self.people[last].name, address.mark));
+        }
         let name = &person.name;
         self.lines.extend(messages.into_iter().map(|text| Line { name: name.clone(), text }));
         self.last = Some(speaker);

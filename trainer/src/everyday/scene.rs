@@ -40,7 +40,7 @@ pub(super) enum Role {
     Anybody,
 }
 
-/// The scenes of the program's own files.
+/// What friends talk about.
 pub(super) static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
     [
         include_str!("scenes/plans.txt"),
@@ -56,6 +56,10 @@ pub(super) static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
     .flat_map(read)
     .collect()
 });
+
+/// What those talk about who meet in a channel to mend one another's computers.
+pub(super) static CHANNEL_SCENES: LazyLock<Vec<Scene>> =
+    LazyLock::new(|| read(include_str!("scenes/computers.txt")));
 
 fn read(file: &'static str) -> Vec<Scene> {
     let mut scenes: Vec<Scene> = Vec::new();
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_slot_names_a_rule_or_what_the_scene_keeps() {
-        for scene in SCENES.iter() {
+        for scene in SCENES.iter().chain(CHANNEL_SCENES.iter()) {
             let templates = || scene.cues.iter().map(|cue| &cue.template).chain([&scene.topic]);
             let kept: Vec<&str> =
                 templates().flat_map(Template::slots).filter(|slot| slot.2).map(|slot| slot.0).collect();
@@ -118,6 +122,7 @@ mod tests {
     fn there_are_scenes_for_two() {
         assert!(SCENES.len() > 60, "{} scenes", SCENES.len());
         assert!(SCENES.iter().filter(|scene| scene.cast == 2).count() > 30);
-        assert!(SCENES.iter().all(|scene| scene.cues.len() >= 4));
+        assert!(CHANNEL_SCENES.len() > 20, "{} scenes of a channel", CHANNEL_SCENES.len());
+        assert!(SCENES.iter().chain(CHANNEL_SCENES.iter()).all(|scene| scene.cues.len() >= 4));
     }
 }

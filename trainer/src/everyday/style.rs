@@ -64,6 +64,15 @@ pub(super) enum Questions {
     Flat,
 }
 
+/// Beginning a message with the name of whom it is for, as is done in a channel where many talk at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address {
+    /// What follows the name: `:` or `,`.
+    pub(super) mark: char,
+    /// How often, of 100.
+    pub(super) percent: usize,
+}
+
 /// Every trait of one person's writing.
 #[derive(Debug, Clone)]
 pub(super) struct Style {
@@ -73,6 +82,7 @@ pub(super) struct Style {
     pub(super) stops: Stops,
     pub(super) questions: Questions,
     pub(super) apostrophes: bool,
+    pub(super) address: Option<Address>,
     /// Sends each sentence, and some clauses, as a message of its own.
     pub(super) bursts: bool,
     /// Words that this person writes shorter or wrong, and how.
@@ -102,6 +112,12 @@ impl Style {
             style.borrow_a_trait(chance);
         }
         style
+    }
+
+    /// The style of somebody in a channel: brief, without emoji, and mostly to somebody by name.
+    pub(super) fn of_a_channel(chance: &mut Chance) -> Self {
+        let address = Address { mark: *chance.pick(&[':', ',']), percent: *chance.pick(&[30, 70, 80, 90, 95]) };
+        Self { address: Some(address), emoji_percent: 0, more_percent: 0, ..Self::drawn(chance) }
     }
 
     fn of(register: Register, chance: &mut Chance) -> Self {
@@ -136,6 +152,7 @@ impl Style {
             stops: chance.weighted(&[(4, Stops::Keep), (4, Stops::DropLast), (2, Stops::Drop)]),
             questions: chance.weighted(&[(8, Questions::Keep), (1, Questions::Drop)]),
             apostrophes: case == Case::Sentence || chance.percent(40),
+            address: None,
             bursts: chance.percent(20),
             spellings: Vec::new(),
             laugh: chance.percent(50).then(|| *chance.pick(LAUGHS)),

@@ -102,7 +102,7 @@ fn replaced(word: &str, pairs: &[(&str, &str)]) -> String {
     if word.starts_with(char::is_uppercase) { capitalised(other) } else { (*other).to_owned() }
 }
 
-fn capitalised(word: &str) -> String {
+pub(super) fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -264,6 +264,7 @@ mod tests {
             stops: Stops::Keep,
             questions: Questions::Keep,
             apostrophes: true,
+            address: None,
             bursts: false,
             spellings: Vec::new(),
             laugh: None,
