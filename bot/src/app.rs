@@ -495,6 +495,9 @@ impl Shared {
             seen_at: self.clock.now(),
         };
         let Sighting { member, is_other } = self.store.see(&member).await?;
+        if let Some(knowledge) = self.knowledge.get(&community).and_then(|cell| cell.get().cloned()) {
+            knowledge.meet(&member);
+        }
         if self.people.len() >= REMEMBERED_PEOPLE {
             self.people.clear();
         }

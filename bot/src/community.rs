@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::Context;
-use chat::{Cleaner, CommunityId, MemberId, Message, MessageKey, Platform, RoomId, ScriptSet, scripts::ScriptCounter};
+use chat::{
+    Cleaner, CommunityId, Line, Member, MemberId, Message, MessageKey, Names, Persona, Platform, RoomId, ScriptSet,
+    scripts::ScriptCounter,
+};
 use chrono::{DateTime, Utc};
 use corpus::markov::Markov;
 use rand::Rng;
@@ -66,10 +69,9 @@ struct Learned {
     agreed: HashSet<MemberId>,
 }
 
-/// The members of a community who agreed to be imitated.
-async fn agreed_members(store: &Store, community: CommunityId) -> anyhow::Result<HashSet<MemberId>> {
-    let members = store.members(community).await.context("cannot read who has agreed to be imitated")?;
-    Ok(members.into_iter().filter(|member| member.consent.allows()).map(|member| member.id).collect())
+/// Those who agreed to be imitated.
+fn agreed(members: &[Member]) -> HashSet<MemberId> {
+    members.iter().filter(|member| member.consent.allows()).map(|member| member.id).collect()
 }
 
 /// What is known of one community.
@@ -79,6 +81,7 @@ pub struct Knowledge {
     sources: Sources,
     needs_consent: bool,
     learned: Mutex<Learned>,
+    names: Mutex<Names>,
 }
 
 impl Knowledge {
@@ -93,10 +96,9 @@ impl Knowledge {
         learning: Learning,
     ) -> anyhow::Result<Self> {
         let (sources, needs_consent) = (learning.sources(platform), learning.needs_consent(platform));
-        let agreed = match needs_consent {
-            true => agreed_members(store, community).await?,
-            false => HashSet::new(),
-        };
+        let members = store.members(community).await.context("cannot read who the members are")?;
+        let names = Names::new(members.iter().map(|member| (member.id, member.name.as_str())));
+        let agreed = if needs_consent { agreed(&members) } else { HashSet::new() };
         let spoken = store
             .spoken(community, LEARNED_MESSAGES, sources)
             .await
@@ -113,7 +115,7 @@ impl Knowledge {
         .await
         .context("learning from the history was interrupted")?;
         tracing::info!(%community, messages = count, "learned how the group talks");
-        Ok(Self { community, sources, needs_consent, learned: Mutex::new(learned) })
+        Ok(Self { community, sources, needs_consent, learned: Mutex::new(learned), names: Mutex::new(names) })
     }
 
     /// The community.
@@ -137,16 +139,16 @@ impl Knowledge {
         self.sources == Sources::All && (!self.needs_consent || self.lock().agreed.contains(&member))
     }
 
-    /// Learns what those said who have agreed since then, where their words were left alone until they did.
+    /// Learns what the members are called now, and what those said who have agreed since then, where their words were left
+    /// alone until they did.
     ///
     /// # Errors
     /// Where the history cannot be read.
-    pub async fn consent_changed(&self, store: &Store) -> anyhow::Result<()> {
-        if !self.needs_consent {
-            return Ok(());
-        }
-        let agreed = agreed_members(store, self.community).await?;
-        if agreed.is_subset(&self.lock().agreed) {
+    pub async fn members_changed(&self, store: &Store) -> anyhow::Result<()> {
+        let members = store.members(self.community).await.context("cannot read who the members are")?;
+        *self.names() = Names::new(members.iter().map(|member| (member.id, member.name.as_str())));
+        let agreed = agreed(&members);
+        if !self.needs_consent || agreed.is_subset(&self.lock().agreed) {
             return Ok(());
         }
         let spoken = store.spoken(self.community, LEARNED_MESSAGES, self.sources).await?;
@@ -163,6 +165,23 @@ impl Knowledge {
         learned.markov.forget(member);
         learned.habits.forget(member);
         learned.agreed.remove(&member);
+        drop(learned);
+        self.names().forget(member);
+    }
+
+    /// Learns what a member is called now.
+    pub fn meet(&self, member: &Member) {
+        self.names().meet(member.id, &member.name);
+    }
+
+    /// The lines of a window, as a prompt shows them (see [`Names::lines`]).
+    pub fn lines<'a>(&self, messages: impl IntoIterator<Item = &'a Message>, cast: &[Persona]) -> Vec<Line> {
+        self.names().lines(messages, cast)
+    }
+
+    /// What a persona is called in a prompt.
+    pub fn called(&self, persona: &Persona) -> String {
+        self.names().of_persona(persona).to_owned()
     }
 
     /// Looks at the habits.
@@ -191,6 +210,10 @@ impl Knowledge {
     /// A cleaner for a room where these names are known and these scripts are written.
     pub fn cleaner(&self, names: Vec<String>, scripts: ScriptSet) -> Cleaner {
         Cleaner::new(names, scripts, MAX_REPLY_CHARS)
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().expect("no code panics while it holds this lock")
     }
 
     fn lock(&self) -> MutexGuard<'_, Learned> {

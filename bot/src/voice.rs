@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub persona: &'a Persona,
     /// To what, oldest first.
     pub window: &'a [Message],
+    /// The personas of the room.
+    pub cast: &'a [Persona],
     /// With what topic and sampling.
     pub settings: &'a RoomSettings,
     /// Where.
@@ -154,8 +156,8 @@ impl Voice {
             let member = request.persona.member;
             return knowledge.markov_reply(member, request.window, topic.as_deref(), sampling.temperature, rng);
         };
-        let lines: Vec<_> = request.window.iter().map(|m| prompt::Line::new(&m.author_name, &m.text)).collect();
-        let prompt = prompt::reply(&lines, request.settings.topic.as_deref(), &request.persona.name);
+        let lines = knowledge.lines(request.window, request.cast);
+        let prompt = prompt::reply(&lines, request.settings.topic.as_deref(), &knowledge.called(request.persona));
         let extras = Extras {
             room: Some(cache_key(request.room)),
             priority: request.priority,

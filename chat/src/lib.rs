@@ -8,6 +8,7 @@ pub mod markup;
 pub mod member;
 pub mod message;
 pub mod model_markup;
+pub mod names;
 pub mod prompt;
 pub mod room;
 pub mod sanitise;
@@ -19,6 +20,7 @@ pub use ids::{AdapterId, CommunityId, MemberId, MemberKey, MessageKey, OutboxId,
 pub use member::{Consent, ConsentPolicy, ConsentSource, MayImitate, Member, Persona};
 pub use message::{Author, Message, Origin, Platform, Provenance, WINDOW_LEN, Window};
 pub use model_markup::ModelMarkup;
+pub use names::Names;
 pub use prompt::{Line, PROMPT_VERSION, Piece, Thinking};
 pub use room::{ForcedSpeaker, Pacing, RoomSettings, Sampling};
 pub use scripts::ScriptSet;

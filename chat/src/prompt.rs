@@ -12,7 +12,7 @@
 //! This is the user turn of a ChatML conversation; the reply is the assistant turn. A change to what is rendered here is
 //! a new [`PROMPT_VERSION`] with new fixtures: adapters are trained against one version.
 
-use crate::{message::Window, sanitise};
+use crate::sanitise;
 
 /// The version of the prompt that this crate renders. It stands in the metadata of each adapter.
 pub const PROMPT_VERSION: u32 = 1;
@@ -42,11 +42,6 @@ impl Line {
     pub fn new(name: &str, text: &str) -> Self {
         Self { name: sanitise::name(name), text: sanitise::text(text) }
     }
-}
-
-/// The lines of a window, oldest first.
-pub fn lines(window: &Window) -> Vec<Line> {
-    window.messages().map(|message| Line::new(&message.author_name, &message.text)).collect()
 }
 
 /// The part of the prompt that does not depend on who is going to speak or about what: head and window.

@@ -141,7 +141,7 @@ impl Shared {
             for member in self.store.refusing_members(community).await? {
                 knowledge.forget(member);
             }
-            knowledge.consent_changed(&self.store).await?;
+            knowledge.members_changed(&self.store).await?;
         }
         self.tell_community(community, || Input::MembersChanged);
         Ok(())

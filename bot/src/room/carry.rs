@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{
-    Author, MemberId, Message, MessageKey, Origin, Persona, PersonaId, Provenance, RoomSettings, WINDOW_LEN, Window,
-};
+use chat::{Author, MemberId, Message, MessageKey, Origin, Persona, Provenance, RoomSettings, WINDOW_LEN, Window};
 use chrono::{DateTime, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -90,8 +88,7 @@ pub(super) struct Carrier {
     pub memory: Memory,
     /// The newest message that the room has ever seen.
     pub newest: Option<MessageKey>,
-    pub cast: Vec<PersonaId>,
-    pub names: Vec<String>,
+    pub cast: Vec<Persona>,
     pub rng: ChaCha8Rng,
     pub overtaken: CancellationToken,
 }
@@ -176,7 +173,9 @@ impl Carrier {
         let (store, room) = (self.shared.store.clone(), self.room.id);
         let Some(Some(written)) = self.stored(|| store.authorship(room, key)).await else { return End::default() };
         let before = self.stored(|| store.messages_before(room, key, WINDOW_LEN as u32)).await;
-        let Some(before) = before.filter(|_| self.cast.contains(&written.persona.id)) else { return End::default() };
+        let Some(before) = before.filter(|_| self.cast.iter().any(|persona| persona.id == written.persona.id)) else {
+            return End::default();
+        };
         self.window = Window::new(before);
         let Some(text) = self.draw(&written.persona, Priority::Awaited).await else { return End::default() };
         match self.platform.edit(&self.room, key, &text).await {
@@ -210,12 +209,14 @@ impl Carrier {
     async fn draw(&mut self, persona: &Persona, priority: Priority) -> Option<String> {
         let scripts = self.knowledge.scripts();
         let cleaner = self.knowledge.cleaner(self.known_names(), scripts.clone());
+        let called = self.knowledge.called(persona);
         let window: Vec<Message> = self.window.messages().cloned().collect();
         for _ in 0..DRAWS {
             let (room, settings) = (self.room.id, &self.settings);
-            let request = Request { persona, window: &window, settings, room, scripts: &scripts, priority };
+            let cast = &self.cast;
+            let request = Request { persona, window: &window, cast, settings, room, scripts: &scripts, priority };
             let raw = self.shared.voice.speak(&request, &self.knowledge, &mut self.rng).await?;
-            match cleaner.clean(&persona.name, &raw) {
+            match cleaner.clean(&called, &raw) {
                 Ok(text) if self.is_new(&text) => return Some(text),
                 Ok(_) => tracing::debug!("a line that was said already is drawn again"),
                 Err(why) => tracing::debug!(%why, "a reply is drawn again"),
@@ -232,7 +233,8 @@ impl Carrier {
 
     fn known_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.window.messages().map(|message| message.author_name.clone()).collect();
-        names.extend(self.names.iter().cloned());
+        names.extend(self.cast.iter().map(|persona| persona.name.clone()));
+        names.extend(self.cast.iter().map(|persona| self.knowledge.called(persona)));
         names.sort();
         names.dedup();
         names

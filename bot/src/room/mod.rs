@@ -258,7 +258,7 @@ impl RoomTask {
         if self.cast.is_empty() || !self.platform.is_ready(&self.room) {
             return;
         }
-        let prefix = prompt::prefix(&prompt::lines(&self.window));
+        let prefix = prompt::prefix(&self.knowledge.lines(self.window.messages(), &self.cast));
         if self.prefill.as_ref().is_none_or(|shown| shown.prefix != prefix) {
             let task = self.shared.voice.prefill(&prefix, self.room.community, self.room.id);
             self.prefill = task.map(|task| Prefill { prefix, _task: task });
@@ -460,8 +460,7 @@ impl RoomTask {
             settings: self.settings.clone(),
             memory: self.memory.clone(),
             newest: self.newest,
-            cast: self.cast.iter().map(|persona| persona.id).collect(),
-            names: self.cast.iter().map(|persona| persona.name.clone()).collect(),
+            cast: self.cast.clone(),
             rng: carry::fork(&mut self.rng),
             overtaken: overtaken.clone(),
         };

@@ -129,3 +129,21 @@ async fn a_new_name_counts_at_once_where_the_old_one_was_not_heard_since_the_sta
     bot.command("Dora", "/pace off").await;
     assert!(bot.command("Dora", "/say Countess good evening").await.done);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_members_of_one_name_each_is_asked_for_by_a_name_of_their_own() {
+    let bot = BotTester::with_cast().await;
+    bot.command("Dora", "/pace off").await;
+    bot.command("Dora", "/dismiss Ada").await;
+    bot.says("Ada", "I was here first").await;
+    bot.post(bot.message(Person { name: "Ada".to_owned(), ..person("Bo") }, "and now I am Ada too")).await;
+    bot.runner.will_say(&["Ada 2: call me what you like"]);
+    assert!(bot.command("Dora", "/speaker Ada").await.done);
+    bot.command("Dora", "/more").await;
+    let said = bot.next_by("Ada").await;
+    assert_eq!(said.text, "call me what you like", "the name of the prompt is dropped");
+    let prompt = bot.runner.prompts().pop().unwrap();
+    let end = "Ada: I was here first\nAda 2: and now I am Ada too\n\nRespond as Ada 2:";
+    assert!(prompt.ends_with(end), "{prompt}");
+    bot.soon(bot.runner.is_shown("Ada 2: call me what you like")).await;
+}
