@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many other members a reply is judged by as if they had given it.
-const WRONG_SPEAKERS: usize = 3;
+const WRONG_SPEAKERS: usize = 7;
 /// How many members are candidates for who speaks next, those who spoke most: the runner judges 256 at once.
 const CANDIDATES: usize = 200;
 

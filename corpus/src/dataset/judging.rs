@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use chat::MemberId;
@@ -102,16 +102,27 @@ impl Judging<'_> {
 
     /// The split of each message, which is that of its sitting.
     fn splits(&self) -> Vec<Split> {
-        let answers: Vec<usize> = self
-            .sittings
-            .iter()
-            .map(|sitting| self.barred_by[sitting.said.clone()].iter().filter(|barred_by| barred_by.is_none()).count())
-            .collect();
+        let answers: Vec<BTreeMap<MemberId, usize>> =
+            self.sittings.iter().map(|sitting| self.answers_of(sitting)).collect();
+        let counts: Vec<usize> = answers.iter().map(|answers| answers.values().sum()).collect();
+        let mut assigned = split::assign(&counts, self.options.shares);
+        if self.options.test_regulars {
+            split::test_regulars(&mut assigned, &answers);
+        }
         let mut splits = vec![Split::Train; self.said.len()];
-        for (sitting, split) in self.sittings.iter().zip(split::assign(&answers, self.options.shares)) {
+        for (sitting, split) in self.sittings.iter().zip(assigned) {
             splits[sitting.said.clone()].fill(split);
         }
         splits
+    }
+
+    /// How many answers each member has in a sitting.
+    fn answers_of(&self, sitting: &Sitting) -> BTreeMap<MemberId, usize> {
+        let mut answers = BTreeMap::new();
+        for place in sitting.said.clone().filter(|&place| self.barred_by[place].is_none()) {
+            *answers.entry(self.said[place].member).or_default() += 1;
+        }
+        answers
     }
 
     fn balance(&mut self, splits: &[Split]) {

@@ -19,6 +19,9 @@ pub struct Options {
     pub keep: BTreeSet<Rule>,
     /// How much each split gets.
     pub shares: Shares,
+    /// Whether the latest sittings of regulars of whom the test would know nothing are tested too, though others come
+    /// later.
+    pub test_regulars: bool,
     /// Only so many members are learned, those who answer most; none for all.
     pub busiest: Option<usize>,
     /// No member has more answers than so many times the median of the regulars.
@@ -32,6 +35,7 @@ impl Default for Options {
             merge: None,
             keep: BTreeSet::new(),
             shares: Shares::default(),
+            test_regulars: false,
             busiest: None,
             balance: 4,
         }

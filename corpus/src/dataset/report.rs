@@ -59,6 +59,9 @@ pub struct Settings {
     pub keep: Vec<Rule>,
     /// How much each split was to get, from 0 to 1.
     pub shares: Shares,
+    /// Whether all regulars were to be tested.
+    #[serde(default)]
+    pub test_regulars: bool,
     /// How many members are learned at most; none for all.
     pub busiest: Option<usize>,
     /// How many times the median a member may have.
@@ -135,6 +138,7 @@ impl Report {
             merge_seconds: options.merge.map(|merge| merge.num_seconds()),
             keep,
             shares: options.shares,
+            test_regulars: options.test_regulars,
             busiest: options.busiest,
             balance: options.balance,
         };

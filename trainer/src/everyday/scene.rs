@@ -58,8 +58,7 @@ pub(super) static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
 });
 
 /// What those talk about who meet in a channel to mend one another's computers.
-pub(super) static CHANNEL_SCENES: LazyLock<Vec<Scene>> =
-    LazyLock::new(|| read(include_str!("scenes/computers.txt")));
+pub(super) static CHANNEL_SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| read(include_str!("scenes/computers.txt")));
 
 fn read(file: &'static str) -> Vec<Scene> {
     let mut scenes: Vec<Scene> = Vec::new();

@@ -11,7 +11,7 @@ use chat::MemberId;
 use crate::dataset::Split;
 
 /// So many answers make a voice.
-const REGULAR: usize = 50;
+pub(in crate::dataset) const REGULAR: usize = 50;
 
 /// How many answers each member keeps in each split, of so many; `times` the median of the regulars over all splits at
 /// most.
