@@ -37,9 +37,9 @@ pub(super) struct DatasetArgs {
     /// Percentages for train, validation, test and judge
     #[arg(long, value_name = "PERCENT", default_value = "80,8,8,4")]
     shares: Shares,
-    /// Test the latest sittings of regulars too of whom the test would know too little
+    /// Learn and test all regulars, where a split by time would leave somebody out
     #[arg(long)]
-    test_regulars: bool,
+    cover_regulars: bool,
     /// Learn only so many members, those who answer most; what the others say stays in the windows
     #[arg(long, value_name = "MEMBERS", value_parser = clap::value_parser!(u32).range(1..))]
     busiest: Option<u32>,
@@ -86,7 +86,7 @@ impl DatasetArgs {
             merge: self.merge.map(|seconds| TimeDelta::seconds(seconds.into())),
             keep: self.keep.into_iter().collect(),
             shares: self.shares,
-            test_regulars: self.test_regulars,
+            cover_regulars: self.cover_regulars,
             busiest: self.busiest.map(|members| members as usize),
             balance: self.balance,
         }

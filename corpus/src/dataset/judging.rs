@@ -106,8 +106,8 @@ impl Judging<'_> {
             self.sittings.iter().map(|sitting| self.answers_of(sitting)).collect();
         let counts: Vec<usize> = answers.iter().map(|answers| answers.values().sum()).collect();
         let mut assigned = split::assign(&counts, self.options.shares);
-        if self.options.test_regulars {
-            split::test_regulars(&mut assigned, &answers);
+        if self.options.cover_regulars {
+            split::cover_regulars(&mut assigned, &answers);
         }
         let mut splits = vec![Split::Train; self.said.len()];
         for (sitting, split) in self.sittings.iter().zip(assigned) {

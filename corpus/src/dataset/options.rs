@@ -19,9 +19,8 @@ pub struct Options {
     pub keep: BTreeSet<Rule>,
     /// How much each split gets.
     pub shares: Shares,
-    /// Whether the latest sittings of regulars of whom the test would know nothing are tested too, though others come
-    /// later.
-    pub test_regulars: bool,
+    /// Whether each regular is learned and tested, though not all that is tested then comes later than what is learned.
+    pub cover_regulars: bool,
     /// Only so many members are learned, those who answer most; none for all.
     pub busiest: Option<usize>,
     /// No member has more answers than so many times the median of the regulars.
@@ -35,7 +34,7 @@ impl Default for Options {
             merge: None,
             keep: BTreeSet::new(),
             shares: Shares::default(),
-            test_regulars: false,
+            cover_regulars: false,
             busiest: None,
             balance: 4,
         }

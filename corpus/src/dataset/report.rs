@@ -59,9 +59,9 @@ pub struct Settings {
     pub keep: Vec<Rule>,
     /// How much each split was to get, from 0 to 1.
     pub shares: Shares,
-    /// Whether all regulars were to be tested.
+    /// Whether all regulars were to be learned and tested.
     #[serde(default)]
-    pub test_regulars: bool,
+    pub cover_regulars: bool,
     /// How many members are learned at most; none for all.
     pub busiest: Option<usize>,
     /// How many times the median a member may have.
@@ -138,7 +138,7 @@ impl Report {
             merge_seconds: options.merge.map(|merge| merge.num_seconds()),
             keep,
             shares: options.shares,
-            test_regulars: options.test_regulars,
+            cover_regulars: options.cover_regulars,
             busiest: options.busiest,
             balance: options.balance,
         };

@@ -68,12 +68,12 @@ fn quoted(text: &str) -> BTreeSet<i64> {
 fn options() -> impl Strategy<Value = Options> {
     let keep = proptest::sample::subsequence(Rule::ALL.to_vec(), 0..Rule::ALL.len());
     let shares = prop_oneof![Just("80,8,8,4"), Just("25,25,25,25"), Just("0,0,50,50")];
-    (keep, proptest::option::of(1..600_i64), shares, any::<bool>()).prop_map(|(keep, merge, shares, test_regulars)| {
+    (keep, proptest::option::of(1..600_i64), shares, any::<bool>()).prop_map(|(keep, merge, shares, cover_regulars)| {
         Options {
             keep: keep.into_iter().collect(),
             merge: merge.map(TimeDelta::seconds),
             shares: shares.parse().unwrap(),
-            test_regulars,
+            cover_regulars,
             ..Options::default()
         }
     })
@@ -114,7 +114,7 @@ proptest! {
     fn no_message_stands_in_two_splits_nor_before_an_earlier_one(written in vec(written(), 0..200), options in options()) {
         let dataset = make_of(&history(&written), &people(), FromApi::Everything, options.clone());
         let mut split_of: BTreeMap<i64, Split> = BTreeMap::new();
-        let (mut newest, in_order) = (Split::Train, !options.test_regulars);
+        let (mut newest, in_order) = (Split::Train, !options.cover_regulars);
         for (split, [row, _]) in dataset.rows() {
             prop_assert!(split >= newest || !in_order, "splits follow one another");
             newest = split;
