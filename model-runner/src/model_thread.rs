@@ -119,14 +119,16 @@ impl ModelThread {
         self.metrics.loads.add(1);
         self.state.send_replace(ModelState::Ready { context: engine.length() });
         let pause = self.work(&mut engine, &model, work, runtime);
-        if pause == Pause::Rest {
-            self.state.send_replace(ModelState::Resting { context: engine.length() });
-        }
+        let context = engine.length();
         drop(engine);
         work.adapters.rest();
         self.metrics.memory.model.set(0);
         self.metrics.memory.cache.set(0);
         self.metrics.memory.cached_tokens.set(0);
+        // Last, so that nobody hears of a rest and still sees what it let go.
+        if pause == Pause::Rest {
+            self.state.send_replace(ModelState::Resting { context });
+        }
         Ok(pause)
     }
 

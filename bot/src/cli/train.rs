@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use corpus::dataset::{Options as DatasetOptions, Replace};
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use store::Community;
 use tokio_util::sync::CancellationToken;
 use trainer::{
@@ -114,7 +114,7 @@ pub(super) struct LearningArgs {
     /// Rows a step [default: 32]
     #[arg(long)]
     batch_rows: Option<usize>,
-    /// Tokens that are computed at once: fewer take less memory, and a step adds up several parts [default: 1024]
+    /// Tokens that are computed at once: fewer take less memory, and a step adds up several parts [default: 512]
     #[arg(long)]
     batch_tokens: Option<usize>,
     /// Leave out rows of more tokens [default: 512]
@@ -335,10 +335,8 @@ impl Shown {
                 let mean = self.loss.map_or(*loss, |mean| mean + (loss - mean) / 20.0);
                 self.loss = Some(mean);
                 self.bar.set_position(*step);
-                let (left, memory) = (HumanDuration(self.left(*step)), peak_memory().unwrap_or(0) as f64 / 1e9);
-                self.bar.set_message(format!(
-                    "loss {mean:.3}, {tokens_per_second:.0} tokens/s, {left} left, {memory:.1} GB"
-                ));
+                let (left, memory) = (HumanDuration(self.left(*step)), DecimalBytes(peak_memory().unwrap_or(0)));
+                self.bar.set_message(format!("loss {mean:.3}, {tokens_per_second:.0} tokens/s, {left} left, {memory}"));
             }
             Event::Looked { step, loss, best, overlap } => {
                 let recited = overlap.map_or_else(String::new, |share| format!(", recited {:.0} %", 100.0 * share));

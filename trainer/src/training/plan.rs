@@ -7,6 +7,8 @@ use crate::shape::{Module, Shape};
 
 /// Bytes of a number.
 const NUMBER: u64 = 4;
+/// What program, tokeniser and rows take, in bytes.
+const BESIDES: u64 = 32_000_000;
 /// Rows of logits that are there at once, with their gradient.
 const LOGIT_ROWS: u64 = 64;
 
@@ -62,14 +64,23 @@ impl Plan {
 }
 
 /// The weights, four numbers for each that is trained, what each token leaves for the way back and needs while a layer is
-/// computed, and logits.
+/// computed, logits, and what there is besides.
 fn memory(options: &Options, shape: &Shape, weight_bytes: u64, parameters: u64) -> u64 {
     let sizes: u64 = Module::ALL.iter().map(|&module| shape.size_of(module).0 as u64).sum();
     let learning_layers = (shape.layers - options.layout.first_layer.min(shape.layers)) as u64;
     let kept = learning_layers * sizes;
     let at_work = 3 * sizes + 6 * shape.width as u64;
     let logits = 2 * LOGIT_ROWS * shape.vocabulary as u64;
-    weight_bytes + NUMBER * (4 * parameters + (kept + at_work) * options.batch_tokens as u64 + logits)
+    BESIDES + weight_bytes + NUMBER * (4 * parameters + (kept + at_work) * options.batch_tokens as u64 + logits)
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{:.0} MB", bytes as f64 / 1e6)
+    } else {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    }
 }
 
 impl fmt::Display for Plan {
@@ -86,9 +97,9 @@ impl fmt::Display for Plan {
         )?;
         writeln!(f, "steps           {}", self.steps)?;
         writeln!(f, "trained numbers {}", self.parameters)?;
-        write!(f, "memory          about {:.1} GB", self.memory as f64 / 1e9)?;
+        write!(f, "memory          about {}", size(self.memory))?;
         if self.disk > 0 {
-            write!(f, "\ndisk            {:.1} GB while it trains", self.disk as f64 / 1e9)?;
+            write!(f, "\ndisk            {} while it trains", size(self.disk))?;
         }
         Ok(())
     }
