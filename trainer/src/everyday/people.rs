@@ -89,8 +89,8 @@ fn different(count: usize, mut next: impl FnMut() -> Person) -> Vec<Person> {
 impl Person {
     fn drawn(chance: &mut Chance) -> Self {
         let style = Style::drawn(chance);
-        let scope = Scope { kept: BTreeMap::new(), register: style.register.name() };
-        let name = GRAMMAR.say("name", &mut { scope }, chance);
+        let mut scope = Scope { kept: BTreeMap::new(), register: style.register.name() };
+        let name = GRAMMAR.say("name", &mut scope, chance);
         Self::named(name, style, chance)
     }
 
