@@ -97,7 +97,7 @@ impl Knowledge {
     ) -> anyhow::Result<Self> {
         let (sources, needs_consent) = (learning.sources(platform), learning.needs_consent(platform));
         let members = store.members(community).await.context("cannot read who the members are")?;
-        let names = Names::new(members.iter().map(|member| (member.id, member.name.as_str())));
+        let names = Names::new(&members);
         let agreed = if needs_consent { agreed(&members) } else { HashSet::new() };
         let spoken = store
             .spoken(community, LEARNED_MESSAGES, sources)
@@ -146,7 +146,7 @@ impl Knowledge {
     /// Where the history cannot be read.
     pub async fn members_changed(&self, store: &Store) -> anyhow::Result<()> {
         let members = store.members(self.community).await.context("cannot read who the members are")?;
-        *self.names() = Names::new(members.iter().map(|member| (member.id, member.name.as_str())));
+        *self.names() = Names::new(&members);
         let agreed = agreed(&members);
         if !self.needs_consent || agreed.is_subset(&self.lock().agreed) {
             return Ok(());
@@ -165,8 +165,6 @@ impl Knowledge {
         learned.markov.forget(member);
         learned.habits.forget(member);
         learned.agreed.remove(&member);
-        drop(learned);
-        self.names().forget(member);
     }
 
     /// Learns what a member is called now.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat::{CommunityId, Message, Persona, RoomId, RoomSettings, Sampling, ScriptSet, prompt};
+use chat::{CommunityId, Line, Message, Persona, RoomId, RoomSettings, Sampling, ScriptSet, prompt};
 use rand::Rng;
 use tokio::{
     sync::{Semaphore, watch},
@@ -39,8 +39,10 @@ pub struct Request<'a> {
     pub persona: &'a Persona,
     /// To what, oldest first.
     pub window: &'a [Message],
-    /// The personas of the room.
-    pub cast: &'a [Persona],
+    /// The same as a prompt shows it.
+    pub lines: &'a [Line],
+    /// What the persona is called there.
+    pub called: &'a str,
     /// With what topic and sampling.
     pub settings: &'a RoomSettings,
     /// Where.
@@ -156,8 +158,7 @@ impl Voice {
             let member = request.persona.member;
             return knowledge.markov_reply(member, request.window, topic.as_deref(), sampling.temperature, rng);
         };
-        let lines = knowledge.lines(request.window, request.cast);
-        let prompt = prompt::reply(&lines, request.settings.topic.as_deref(), &knowledge.called(request.persona));
+        let prompt = prompt::reply(request.lines, request.settings.topic.as_deref(), request.called);
         let extras = Extras {
             room: Some(cache_key(request.room)),
             priority: request.priority,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::{Author, Line, MemberId, Message, Persona, sanitise};
+use crate::{Author, Line, Member, MemberId, Message, Persona, sanitise};
 
 /// The names of a community's members, of whom no two have the same.
 ///
@@ -16,9 +16,9 @@ pub struct Names {
 }
 
 impl Names {
-    /// The names of these members, as they call themselves.
-    pub fn new<'a>(members: impl IntoIterator<Item = (MemberId, &'a str)>) -> Self {
-        let own = members.into_iter().map(|(member, name)| (member, sanitise::name(name))).collect();
+    /// The names of these members.
+    pub fn new(members: &[Member]) -> Self {
+        let own = members.iter().map(|member| (member.id, sanitise::name(&member.name))).collect();
         let mut names = Self { own, told_apart: HashMap::new() };
         names.tell_apart();
         names
@@ -29,13 +29,6 @@ impl Names {
         let name = sanitise::name(name);
         if self.own.get(&member) != Some(&name) {
             self.own.insert(member, name);
-            self.tell_apart();
-        }
-    }
-
-    /// Forgets a member.
-    pub fn forget(&mut self, member: MemberId) {
-        if self.own.remove(&member).is_some() {
             self.tell_apart();
         }
     }
@@ -99,7 +92,9 @@ mod tests {
     use crate::{CommunityId, MessageKey, Origin, PersonaId, Provenance, RoomId};
 
     fn names(members: &[(i32, &str)]) -> Names {
-        Names::new(members.iter().map(|&(member, name)| (MemberId(member), name)))
+        let mut names = Names::default();
+        members.iter().for_each(|&(member, name)| names.meet(MemberId(member), name));
+        names
     }
 
     #[test]
@@ -126,8 +121,6 @@ mod tests {
         assert_eq!(names.of(MemberId(3)), Some("ada 2"));
         names.meet(MemberId(1), "Countess");
         assert_eq!([1, 3].map(|member| names.of(MemberId(member)).unwrap()), ["Countess", "ada"]);
-        names.forget(MemberId(3));
-        assert_eq!(names.of(MemberId(3)), None);
     }
 
     #[test]

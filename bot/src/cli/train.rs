@@ -270,10 +270,10 @@ fn ensure_memory(plan: &Plan) -> anyhow::Result<()> {
     let Some(available) = available_memory() else { return Ok(()) };
     if plan.memory > available {
         bail!(
-            "it needs about {:.1} GB of memory, and {:.1} GB are free; take fewer --batch-tokens, a smaller --rank or a \
+            "it needs about {} of memory, and {} are free; take fewer --batch-tokens, a smaller --rank or a \
              smaller model",
-            plan.memory as f64 / 1e9,
-            available as f64 / 1e9
+            DecimalBytes(plan.memory),
+            DecimalBytes(available)
         );
     }
     Ok(())

@@ -23,11 +23,11 @@ pub(super) async fn show_or_set(room: &mut RoomTask, caller: &Caller, said: Cons
     let now = room.clock_now();
     room.store().set_consent(member.id, consent, now).await?;
     if consent.allows() {
-        room.knowledge().members_changed(room.store()).await?;
         // Somebody who was forgotten before has no name yet.
         let Member { community, ref key, ref name, is_bot, ref avatar_url, .. } = caller.member;
         let seen = NewMember { community, key, name, is_bot, avatar_url: avatar_url.as_deref(), seen_at: now };
         room.store().member(&seen).await?;
+        room.knowledge().members_changed(room.store()).await?;
     }
     room.shared.member_changed(member.community, &member);
     room.shared.tell_community(member.community, || Input::MembersChanged);

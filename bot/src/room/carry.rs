@@ -211,12 +211,13 @@ impl Carrier {
         let cleaner = self.knowledge.cleaner(self.known_names(), scripts.clone());
         let called = self.knowledge.called(persona);
         let window: Vec<Message> = self.window.messages().cloned().collect();
+        let lines = self.knowledge.lines(&window, &self.cast);
         for _ in 0..DRAWS {
             let (room, settings) = (self.room.id, &self.settings);
-            let cast = &self.cast;
-            let request = Request { persona, window: &window, cast, settings, room, scripts: &scripts, priority };
+            let (window, lines, called) = (&window[..], &lines[..], called.as_str());
+            let request = Request { persona, window, lines, called, settings, room, scripts: &scripts, priority };
             let raw = self.shared.voice.speak(&request, &self.knowledge, &mut self.rng).await?;
-            match cleaner.clean(&called, &raw) {
+            match cleaner.clean(called, &raw) {
                 Ok(text) if self.is_new(&text) => return Some(text),
                 Ok(_) => tracing::debug!("a line that was said already is drawn again"),
                 Err(why) => tracing::debug!(%why, "a reply is drawn again"),

@@ -18,7 +18,7 @@ pub(super) struct Speakers {
 impl Speakers {
     /// The members of a community, each with a name that no other has.
     pub(super) fn new(members: &[Member]) -> Self {
-        let names = Names::new(members.iter().map(|member| (member.id, member.name.as_str())));
+        let names = Names::new(members);
         let mut folded: Vec<String> = names.all().map(str::to_lowercase).collect();
         folded.sort_by_key(|name| (std::cmp::Reverse(name.len()), name.clone()));
         let protected_by = members.iter().map(|member| (member.id, protection(member))).collect();

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{batches::Part, checkpoint::bytes, numbers};
+use super::{batches::Part, checkpoint::bytes, numbers, plan::size};
 use crate::error::{Error, Result};
 
 /// Bytes that stay free for checkpoints and adapters.
@@ -108,15 +108,14 @@ fn ensure_room(folder: &Path, bytes: u64) -> Result<()> {
     if free >= bytes.saturating_add(TO_SPARE) {
         return Ok(());
     }
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     Err(Error::Request(format!(
-        "what comes of the layers below the adapter takes {:.1} GB of disk while it trains, and in {} {:.1} GB are free, of \
-         which {:.1} GB are left for checkpoints; make room there, give --out a folder on another disk, or do without with \
+        "what comes of the layers below the adapter takes {} of disk while it trains, and in {} {} are free, of \
+         which {} are left for checkpoints; make room there, give --out a folder on another disk, or do without with \
          --recompute, which takes longer",
-        gigabytes(bytes),
+        size(bytes),
         folder.display(),
-        gigabytes(free),
-        gigabytes(TO_SPARE)
+        size(free),
+        size(TO_SPARE)
     )))
 }
 

@@ -75,7 +75,7 @@ fn memory(options: &Options, shape: &Shape, weight_bytes: u64, parameters: u64) 
 }
 
 /// A number of bytes for people.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     if bytes < 1_000_000_000 {
         format!("{:.0} MB", bytes as f64 / 1e6)
     } else {

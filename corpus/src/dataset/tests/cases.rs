@@ -38,7 +38,7 @@ fn a_window_is_rendered_as_the_live_bot_renders_it() {
     let (_, [reply, next]) = make(&messages, Options::default()).rows().last().unwrap();
     // Live, the invisible message would take the place of one with words; the rows have none such.
     let window = Window::new(messages[..6].iter().filter(|message| message.key != MessageKey(1)).cloned());
-    let names = Names::new(members().iter().map(|member| (member.id, member.name.as_str())));
+    let names = Names::new(&members());
     let lines = names.lines(window.messages(), &[]);
     assert_eq!(reply.prompt, prompt::reply(&lines, None, "Ada"));
     assert_eq!(next.prompt, prompt::next_speaker(&lines, None));
